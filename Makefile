@@ -1,0 +1,75 @@
+# Two commands do everything: `make up` brings the platform up on this machine, `make test` proves it.
+# Python 3.11+ and make are enough; the rest is fetched, checked against requirements.lock and cached by version.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+STACK ?= local
+CACHE := $(or $(FALAJ_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/falaj)
+UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
+UV := $(or $(shell command -v uv),$(CACHE)/uv/$(UV_VERSION)/bin/uv)
+BIN := .venv/bin
+LAB := $(BIN)/falaj-lab
+MEMBERS := components policies lab
+
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: help
+help: ## Show what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+.PHONY: up
+up: setup ## Bring the platform up on this machine (STACK=local), policies first
+	@$(LAB) up
+	@$(LAB) exec -- $(BIN)/python stacks/deploy.py $(STACK)
+
+.PHONY: test
+test: setup ## Run every test
+	@$(LAB) install
+	@$(BIN)/pytest $(PYTEST_ARGS)
+
+.PHONY: check
+check: setup ## Lint, check the formatting and the types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/basedpyright
+
+.PHONY: down
+down: setup ## Stop the lab; its state stays
+	@$(LAB) down
+
+.PHONY: reset
+reset: setup ## Stop the lab and forget its state
+	@$(LAB) reset --yes
+
+.PHONY: destroy
+destroy: setup ## Destroy what `make up` made, and keep the lab running
+	@$(LAB) exec -- $(BIN)/python stacks/deploy.py $(STACK) --destroy
+
+.PHONY: bench
+bench: setup ## Measure: figures for docs/benchmarks.md
+	@$(BIN)/python tests/bench/bench.py $(BENCH_ARGS)
+
+.PHONY: lock
+lock: $(UV) ## Resolve every dependency again into requirements.lock
+	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header --group pyproject.toml:dev \
+	    $(foreach member,$(MEMBERS),--no-emit-package falaj-$(member)) pyproject.toml --output-file requirements.lock
+
+.PHONY: setup
+setup: .venv/.ready
+
+.venv/.ready: requirements.lock $(MEMBERS:%=%/pyproject.toml) | $(UV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "falaj needs Python 3.11 or newer; this is %d.%d: make PYTHON=/path/to/python3.11 ..." % sys.version_info[:2])'
+	@echo "Installing the Python packages of requirements.lock into .venv"
+	@test -x $(BIN)/python || $(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
+	@VIRTUAL_ENV=.venv $(UV) pip sync --require-hashes requirements.lock
+	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --no-deps --no-build-isolation $(MEMBERS:%=--editable ./%)
+	@touch $@
+
+$(CACHE)/uv/$(UV_VERSION)/bin/uv:
+	@echo "Installing uv $(UV_VERSION) into $(CACHE)"
+	@mkdir -p $(CACHE)/uv && $(PYTHON) -m venv --clear $(CACHE)/uv/$(UV_VERSION)
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > $(CACHE)/uv/$(UV_VERSION)/uv.txt
+	@$(CACHE)/uv/$(UV_VERSION)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(CACHE)/uv/$(UV_VERSION)/uv.txt
