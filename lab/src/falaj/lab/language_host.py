@@ -35,31 +35,31 @@ class LanguageHost(LanguageServer):
         self.engine_address = engine_address
         self.delegates: list[subprocess.Popen[str]] = []
 
-    def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802 (the protocol's names)
+    def Handshake(self, request: Any, context: Any) -> Any:
         """Accept the engine's handshake."""
         return language_pb2.LanguageHandshakeResponse()
 
-    def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:
         """Report the version of the SDK that serves."""
         return plugin_pb2.PluginInfo(version=importlib.metadata.version("pulumi"))
 
-    def InstallDependencies(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
+    def InstallDependencies(self, request: Any, context: Any) -> Iterator[Any]:
         """Install nothing: the environment is made by the project's own tools."""
         return iter(())
 
-    def GetProgramDependencies(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def GetProgramDependencies(self, request: Any, context: Any) -> Any:
         """List what is installed beside the program (`pulumi about`)."""
         found = sorted((d.metadata["Name"], d.version) for d in importlib.metadata.distributions())
         return language_pb2.GetProgramDependenciesResponse(
             dependencies=[language_pb2.DependencyInfo(name=name, version=version) for name, version in found]
         )
 
-    def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def Cancel(self, request: Any, context: Any) -> Any:
         """Stop the delegates; the program ends when the engine closes its side."""
         self.stop()
         return empty_pb2.Empty()
 
-    def Run(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def Run(self, request: Any, context: Any) -> Any:
         """Run a program in this process, or in a host of its own when the project names another environment."""
         python = interpreter(request.info)
         if not same_environment(python):
@@ -81,7 +81,7 @@ class LanguageHost(LanguageServer):
         # The SDK has logged the error to the engine already; `bail` keeps the engine from printing it again.
         return language_pb2.RunResponse(bail=True) if result.error else result
 
-    def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
+    def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:
         """Run a plugin and pass on what it prints until it ends."""
         environment = dict(e.split("=", 1) for e in request.env) if request.env else dict(os.environ)
         process = subprocess.Popen(
@@ -91,10 +91,10 @@ class LanguageHost(LanguageServer):
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 (it takes no lock)
         )
         context.add_callback(process.kill)
-        chunks: queue.Queue[dict[str, bytes] | None] = queue.Queue()
+        chunks: queue.Queue[dict[str, Any] | None] = queue.Queue()
 
         def pump(stream: IO[bytes], field: str) -> None:
             for data in iter(lambda: os.read(stream.fileno(), 1 << 16), b""):
@@ -115,13 +115,18 @@ class LanguageHost(LanguageServer):
     def delegate(self, python: str) -> Any:
         """Start this host under another interpreter and return a client of it."""
         process = subprocess.Popen(
-            [python, __file__, self.engine_address], stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent
+            [python, __file__, self.engine_address],
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 (it takes no lock)
         )
         self.delegates.append(process)
         assert process.stdout is not None
         port = process.stdout.readline().strip()
         if not re.fullmatch(r"\d+", port):
-            raise RuntimeError(f"{python} cannot serve as a Pulumi language host: is the pulumi package installed there?")
+            raise RuntimeError(
+                f"{python} cannot serve as a Pulumi language host: is the pulumi package installed there?"
+            )
         channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=message_limits())
         return language_pb2_grpc.LanguageRuntimeStub(channel)
 
@@ -171,7 +176,7 @@ def main() -> None:
     ended = threading.Event()
     parent = os.getppid()
     for number in (signal.SIGINT, signal.SIGTERM):  # the engine ends its plugins by SIGINT
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda _number, _frame: ended.set())
     print(port, flush=True)  # noqa: T201 (the CLI reads the port from the first line)
     while not ended.wait(timeout=1):
         if os.getppid() != parent:  # the CLI is gone

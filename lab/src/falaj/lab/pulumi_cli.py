@@ -1,8 +1,8 @@
 """The `pulumi` of a lab: the real CLI, kept inside the lab.
 
-Two things differ from calling the CLI directly. A stack's configuration is a copy that the lab keeps, so that the salt of
-its secrets, `pulumi config set` and `-c` do not touch the tracked `Pulumi.<stack>.yaml`. And the lock of a run that was
-killed is removed, since a run on this machine can be seen to be gone.
+Two things differ from calling the CLI directly. A stack's configuration is a copy that the lab keeps, so that the salt
+of its secrets, `pulumi config set` and `-c` do not touch the tracked `Pulumi.<stack>.yaml`. And the lock of a run that
+was killed is removed, since a run on this machine can be seen to be gone.
 """
 
 import json
@@ -121,14 +121,16 @@ def remove_stale_locks(backend: Path) -> None:
         try:
             lock = json.loads(path.read_text())
             taken = datetime.fromisoformat(lock["timestamp"]).timestamp()
-            alive = psutil.Process(lock["pid"]).create_time() <= taken
-        except psutil.NoSuchProcess:
-            alive = False
+            pid: int = lock["pid"]
         except (OSError, ValueError, KeyError):
             continue  # being written or removed just now, or not a lock of this CLI: its own check decides
+        try:
+            alive = psutil.Process(pid).create_time() <= taken
+        except psutil.NoSuchProcess:
+            alive = False
         if not alive and lock.get("hostname") == os.uname().nodename:
             path.unlink(missing_ok=True)
-            print(f"falaj-lab: removed the lock of an interrupted run (pid {lock['pid']})", file=sys.stderr)  # noqa: T201
+            print(f"falaj-lab: removed the lock of an interrupted run (pid {pid})", file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,0 +1,132 @@
+"""Measure falaj as a person meets it: whole commands, each as a ratio to a named baseline of the same run.
+
+    python tests/bench/bench.py            with the tools present, in a lab of its own
+    python tests/bench/bench.py --first    the first `make up` as well: a fresh clone, empty caches (10 to 30 minutes)
+
+Prints the table that docs/benchmarks.md keeps. The baseline is a `pulumi up` of a program without resources in the same
+lab, so a slower machine moves both.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LAB = str(ROOT / ".venv/bin/falaj-lab")
+CACHES = {
+    "FALAJ_CACHE": "falaj",
+    "GOCACHE": "go-build",
+    "GOMODCACHE": "go-mod",
+    "UV_CACHE_DIR": "uv",
+    "PIP_CACHE_DIR": "pip",
+}
+
+
+def main() -> None:
+    """Run the measurements and print their table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--first", action="store_true", help="also the first `make up`, with empty caches")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each short measurement (default: 5)")
+    arguments = parser.parse_args()
+    print(f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}\n")
+    print("| what | seconds: median (min to max) | ratio to the baseline |\n| --- | --- | --- |")
+    with tempfile.TemporaryDirectory(prefix="falaj-bench-") as folder:
+        if arguments.first:
+            first_run(Path(folder))
+        warm_runs(Path(folder), arguments.runs)
+
+
+def warm_runs(folder: Path, runs: int) -> None:
+    """Measure a lab's life with every tool present."""
+    environment = {**os.environ, "FALAJ_LAB": str(folder / "lab"), "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
+
+    def lab(*command: str, cwd: Path = ROOT) -> Callable[[], None]:
+        return lambda: run([LAB, *command], cwd, environment)
+
+    try:
+        up, deploy = lab("up"), lab("exec", "--", sys.executable, "stacks/deploy.py", "local")
+        cold = measure(up, 1)
+        empty = folder / "empty"
+        empty.mkdir()
+        (empty / "Pulumi.yaml").write_text("name: empty\nruntime: python\n")
+        (empty / "__main__.py").write_text("")
+        lab("exec", "--", "pulumi", "stack", "init", "empty", cwd=empty)()
+        baseline = measure(lab("exec", "--", "pulumi", "up", "--yes", "--stack", "empty", cwd=empty), runs)
+        row("baseline: `pulumi up` of a program without resources", baseline, baseline)
+        row("`falaj-lab up`, nothing running", cold, baseline)
+        row("`falaj-lab up`, all running", measure(up, runs), baseline)
+        row("`local` deployed into an empty lab, policies first", measure(deploy, 1), baseline)
+        local = ("pulumi", "up", "--yes", "--stack", "local", "--policy-pack", "policies")
+        row("`pulumi up` of `local` without changes, with policies", measure(lab("exec", "--", *local), runs), baseline)
+        row("`make up` again, all there", measure(lambda: run(["make", "up"], ROOT, environment), 1), baseline)
+        lab("exec", "--", "pulumi", "stack", "init", "prod")()
+        prod = ("pulumi", "preview", "--stack", "prod", "--policy-pack", "policies", "--config", "falaj:target=lab")
+        row("`pulumi preview` of `prod`, with policies", measure(lab("exec", "--", *prod), runs), baseline)
+        row("`falaj-lab down`", measure(lab("down"), 1), baseline)
+    finally:
+        subprocess.run([LAB, "reset", "--yes"], cwd=ROOT, env=environment, check=False, capture_output=True)
+    fresh = {**environment, "FALAJ_LAB": str(folder / "fresh")}
+    try:
+        row(
+            "`make up` with the tools present, no lab yet",
+            measure(lambda: run(["make", "up"], ROOT, fresh), 1),
+            baseline,
+        )
+    finally:
+        subprocess.run([LAB, "reset", "--yes"], cwd=ROOT, env=fresh, check=False, capture_output=True)
+
+
+def first_run(folder: Path) -> None:
+    """Measure the first `make up` in a fresh clone with empty caches, and what each tool's build took."""
+    clone = folder / "clone"
+    run(["git", "clone", "--quiet", str(ROOT), str(clone)], ROOT, dict(os.environ))
+    environment = {**os.environ, **{name: str(folder / "caches" / sub) for name, sub in CACHES.items()}}
+    environment["PATH"] = os.pathsep.join(p for p in environment["PATH"].split(os.pathsep) if ".venv" not in p)
+    try:
+        total = measure(lambda: run(["make", "up"], clone, environment), 1)
+        print(f"| first `make up`, empty caches | {total[0]:.0f} | |")
+        for record in sorted((folder / "caches" / "falaj").rglob("build.json")):
+            built = json.loads(record.read_text())
+            print(f"| of which: build of {built['name']} | {built['seconds']:.0f} | |")
+    finally:
+        subprocess.run(["make", "reset"], cwd=clone, env=environment, check=False, capture_output=True)
+        subprocess.run(["chmod", "-R", "u+w", str(folder / "caches")], check=False)  # Go's module cache is read-only
+        shutil.rmtree(folder / "caches", ignore_errors=True)
+
+
+def measure(action: Callable[[], None], runs: int) -> list[float]:
+    """Return the seconds that each run of an action took."""
+    seconds = []
+    for _ in range(runs):
+        start = time.monotonic()
+        action()
+        seconds.append(time.monotonic() - start)
+    return seconds
+
+
+def row(what: str, seconds: Sequence[float], baseline: Sequence[float]) -> None:
+    """Print one line of the table."""
+    median = statistics.median(seconds)
+    spread = f" ({min(seconds):.1f} to {max(seconds):.1f})" if len(seconds) > 1 else ""
+    print(f"| {what} | {median:.1f}{spread} | {median / statistics.median(baseline):.1f} |", flush=True)
+
+
+def run(command: Sequence[str], cwd: Path, environment: dict[str, str]) -> None:
+    """Run a command to its end; a failure ends the measurement with the command's last lines."""
+    result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    if result.returncode:
+        tail = "\n".join((result.stdout + result.stderr).splitlines()[-15:])
+        sys.exit(f"{' '.join(command)} failed ({result.returncode}):\n{tail}")
+
+
+if __name__ == "__main__":
+    main()
