@@ -2,7 +2,9 @@
 
 import json
 import os
+import random
 import secrets
+import shutil
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +14,9 @@ from falaj.lab.errors import LabError
 
 REGION = "me-central-1"
 ACCOUNT = "123456789012"
+MARKER = ".falaj-lab"
+# Below what Linux (32768) and macOS (49152) draw for outgoing connections: a stopped lab finds its ports free again.
+PORTS = range(20000, 32768)
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,31 @@ class Lab:
     def at(cls, root: Path | str | None = None) -> "Lab":
         """Return the lab at ``root``, else at ``$FALAJ_LAB``, else at ``.lab`` in the current folder."""
         return cls(Path(root or os.environ.get("FALAJ_LAB") or ".lab").absolute())
+
+    def exists(self) -> bool:
+        """Say whether this folder was made by ``create``: nothing else is ever taken for a lab, or deleted."""
+        return (self.root / MARKER).is_file()
+
+    def create(self) -> None:
+        """Make the state directory; refuse a folder that holds something else."""
+        if self.exists():
+            return
+        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+            raise LabError(f"{self.root} holds something that is not a lab; choose an empty folder with --state DIR")
+        self.folder()
+        write_private(self.root / MARKER, "The state of one falaj lab; `falaj-lab reset` deletes it.\n")
+
+    def forget(self) -> None:
+        """Delete the state directory with all that the lab keeps; the marker goes last, so that it can be repeated."""
+        for path in self.root.iterdir():
+            if path.name == MARKER:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        (self.root / MARKER).unlink()
+        self.root.rmdir()
 
     def folder(self, *parts: str) -> Path:
         """Return a folder below the state directory, made on first use, readable by the owner alone."""
@@ -63,12 +93,22 @@ class Lab:
 
 def free_port(taken: Iterable[int] = ()) -> int:
     """Return a loopback TCP port that nothing listens on now and that is not among ``taken``."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port not in taken:
+    for port in random.sample(PORTS, len(PORTS)):
+        if port not in taken and is_free(port):
             return port
+    raise LabError(f"no loopback port from {PORTS[0]} to {PORTS[-1]} is free; stop what uses them")
+
+
+def is_free(port: int) -> bool:
+    """Say whether a server could listen on this loopback port now."""
+    with socket.socket() as probe:
+        # As servers do: a port whose last connections still linger (TIME_WAIT) is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def write_private(path: Path, text: str | bytes) -> None:
@@ -83,4 +123,6 @@ def write_private(path: Path, text: str | bytes) -> None:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise LabError(f"cannot write {path}: {error.strerror}; free some space, or choose another --state DIR") from error
+        raise LabError(
+            f"cannot write {path}: {error.strerror}; free some space, or choose another --state DIR"
+        ) from error
