@@ -1,0 +1,49 @@
+"""Pulumi components of a sovereign MLOps platform: keys, stores, network, cluster, GPU pools, tenants, serving."""
+
+from falaj.components.classification import Classification
+from falaj.components.cluster import Cluster, ClusterArgs
+from falaj.components.encrypted_bucket import EncryptedBucket, EncryptedBucketArgs
+from falaj.components.errors import ConfigError
+from falaj.components.gpu_node_pool import GpuNodePool, GpuNodePoolArgs
+from falaj.components.network import Network, NetworkArgs
+from falaj.components.node_pool import CapacityType, NodePool, NodePoolArgs, Taint
+from falaj.components.ownership import Ownership
+from falaj.components.refs import ClusterRef, KeyRef, NetworkRef, TenantRef, VaultRef
+from falaj.components.regime import Regime
+from falaj.components.residency_key import KeyUse, ResidencyKey, ResidencyKeyArgs
+from falaj.components.tenant import Tenant, TenantArgs
+from falaj.components.triton_service import TritonService, TritonServiceArgs
+from falaj.components.vault import Vault, VaultArgs
+
+__all__ = [
+    "CapacityType",
+    "Classification",
+    "Cluster",
+    "ClusterArgs",
+    "ClusterRef",
+    "ConfigError",
+    "EncryptedBucket",
+    "EncryptedBucketArgs",
+    "GpuNodePool",
+    "GpuNodePoolArgs",
+    "KeyRef",
+    "KeyUse",
+    "Network",
+    "NetworkArgs",
+    "NetworkRef",
+    "NodePool",
+    "NodePoolArgs",
+    "Ownership",
+    "Regime",
+    "ResidencyKey",
+    "ResidencyKeyArgs",
+    "Taint",
+    "Tenant",
+    "TenantArgs",
+    "TenantRef",
+    "TritonService",
+    "TritonServiceArgs",
+    "Vault",
+    "VaultArgs",
+    "VaultRef",
+]

@@ -1,0 +1,79 @@
+"""What a component hands to another: typed values that travel between languages, where component objects cannot."""
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+import pulumi
+
+from falaj.components.classification import Classification, check_key_covers
+
+
+class KeyRef(TypedDict):
+    """A ``ResidencyKey`` as another component takes it."""
+
+    arn: pulumi.Input[str]
+    """ARN of the key."""
+    classification: pulumi.Input[str]
+    """Highest classification of the data it may protect."""
+
+
+class NetworkRef(TypedDict):
+    """A ``Network`` as another component takes it."""
+
+    vpc_id: pulumi.Input[str]
+    """Id of the VPC."""
+    subnet_ids: pulumi.Input[list[str]]
+    """Ids of the private subnets, one per zone."""
+
+
+class ClusterRef(TypedDict):
+    """A ``Cluster`` as another component takes it."""
+
+    cluster_name: pulumi.Input[str]
+    """Name of the EKS cluster."""
+    version: pulumi.Input[str]
+    """Kubernetes version, for example ``1.35``."""
+    endpoint: pulumi.Input[str]
+    """URL of the Kubernetes API server."""
+    certificate_authority: pulumi.Input[str]
+    """Certificate authority of the API server, PEM."""
+
+
+class VaultRef(TypedDict):
+    """A ``Vault`` as another component takes it."""
+
+    kubernetes_path: pulumi.Input[str]
+    """Path of the Kubernetes auth backend."""
+    transit_path: pulumi.Input[str]
+    """Path of the transit mount."""
+    kv_path: pulumi.Input[str]
+    """Path of the key-value mount, version 2."""
+
+
+class TenantRef(TypedDict):
+    """A ``Tenant`` as another component takes it."""
+
+    namespace: pulumi.Input[str]
+    """Namespace of the tenant."""
+    labels: pulumi.Input[dict[str, str]]
+    """Owner, cost centre, environment and classification, as labels."""
+
+
+def pick(ref: pulumi.Input[Mapping[str, Any]], member: str) -> pulumi.Output[Any]:
+    """Return one member of a reference, whether the reference is a plain dict or still an output."""
+    if isinstance(ref, Mapping):
+        return pulumi.Output.from_input(ref[member])
+    return pulumi.Output.from_input(ref).apply(lambda known: known[member])
+
+
+def key_arn(field: str, key: pulumi.Input[KeyRef], data: Classification) -> pulumi.Output[str]:
+    """Return the key's ARN, refusing a key below the data's classification: at once if known, else when it is."""
+    if isinstance(key, Mapping) and isinstance(key["classification"], str):
+        check_key_covers(field, data, Classification(key["classification"]))
+
+    def checked(known: list[str]) -> str:
+        arn, classification = known
+        check_key_covers(field, data, Classification(classification))
+        return arn
+
+    return pulumi.Output.all(pick(key, "arn"), pick(key, "classification")).apply(checked)

@@ -1,0 +1,287 @@
+"""A team's own place on the platform: a namespace that is closed, bounded and answerable, and its Vault paths."""
+
+from typing import NotRequired, TypedDict
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pulumi_vault as vault
+
+from falaj.components.checks import bounded, dns_label, quantity
+from falaj.components.classification import Classification
+from falaj.components.ownership import Ownership, labels
+from falaj.components.refs import TenantRef, VaultRef, pick
+from falaj.components.tenant_roles import Role, role_rules
+
+_MINUTE = 60
+
+
+class TenantArgs(TypedDict):
+    """What may be said of a tenant."""
+
+    ownership: Ownership
+    """Who answers for the tenant and pays for it."""
+    gpus: int
+    """GPUs that the tenant's pods may ask for together, 0 to 100000."""
+    classification: NotRequired[Classification]
+    """Highest classification of the tenant's data. Default: ``restricted``."""
+    namespace: NotRequired[str]
+    """Namespace of the tenant, also its name in Vault. Default: the component's name."""
+    cpus: NotRequired[int]
+    """CPUs that the tenant's pods may ask for together. Default: 64."""
+    memory: NotRequired[str]
+    """Memory that the tenant's pods may ask for together. Default: ``256Gi``."""
+    pods: NotRequired[int]
+    """Most pods of the tenant. Default: 200."""
+    service_accounts: NotRequired[list[str]]
+    """Identities of the tenant's workloads; Vault lets exactly these in. Default: ``["workload"]``."""
+    viewers: NotRequired[str]
+    """Group that may look. Default: ``<namespace>-viewers``."""
+    developers: NotRequired[str]
+    """Group that may run work. Default: ``<namespace>-developers``."""
+    operators: NotRequired[str]
+    """Group that may also open a shell in pods and see secrets. Default: ``<namespace>-operators``."""
+    vault: NotRequired[pulumi.Input[VaultRef]]
+    """Where the tenant's keys and secrets are: ``ref`` of a ``Vault``. Default: the tenant has none."""
+
+
+class Tenant(pulumi.ComponentResource):
+    """One namespace with Pod Security ``restricted``, no traffic but DNS, quotas, identities and roles.
+
+    With a Vault: a transit key of its own, its paths, and login for its service accounts, bound by name.
+    Needs the ``kubernetes`` provider, and with a Vault the ``vault`` provider, in its options.
+    Serves ISO/IEC 27001:2022 A.5.15, A.8.3, A.8.18 and A.8.22.
+    Raises ``ConfigError`` for a value that it refuses, before any resource exists.
+    """
+
+    namespace: pulumi.Output[str]
+    """Namespace of the tenant."""
+    service_accounts: pulumi.Output[list[str]]
+    """Names of the service accounts."""
+    ref: TenantRef
+    """The tenant as other components take it."""
+
+    def __init__(self, name: str, args: TenantArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        classification = Classification(args.get("classification", Classification.RESTRICTED))
+        space = dns_label(f"{name}.namespace", args.get("namespace", name))
+        accounts = [dns_label(f"{name}.service_accounts", each) for each in args.get("service_accounts", ["workload"])]
+        quota = tenant_quota(
+            bounded(f"{name}.gpus", args["gpus"], 0, 100_000),
+            bounded(f"{name}.cpus", args.get("cpus", 64), 1, 1_000_000),
+            quantity(f"{name}.memory", args.get("memory", "256Gi")),
+            bounded(f"{name}.pods", args.get("pods", 200), 1, 100_000),
+        )
+        tags = labels(f"{name}.ownership", args["ownership"], classification)
+
+        super().__init__("falaj:index:Tenant", name, dict(args), opts)
+        child = pulumi.ResourceOptions(parent=self)
+        namespace = k8s.core.v1.Namespace(
+            f"{name}-namespace", metadata={"name": space, "labels": tags | POD_SECURITY}, opts=child
+        )
+        # Everything else names the namespace by the object, so that it is made after and removed before it.
+        within = namespace.metadata.name
+        policies = _network_policies(name, within, tags, child)
+        bounds = _bounds(name, within, quota, tags, child)
+        identities = _service_accounts(name, within, accounts, tags, child)
+        _roles(
+            name,
+            within,
+            {
+                Role.VIEWER: args.get("viewers", f"{space}-viewers"),
+                Role.DEVELOPER: args.get("developers", f"{space}-developers"),
+                Role.OPERATOR: args.get("operators", f"{space}-operators"),
+            },
+            tags,
+            child,
+        )
+        if "vault" in args:
+            _vault(name, space, accounts, args["vault"], child)
+
+        # What runs in the tenant waits for its bounds: a pod never precedes its quota.
+        self.namespace = pulumi.Output.all(within, *[made.id for made in policies + bounds + identities]).apply(
+            lambda known: str(known[0])
+        )
+        self.service_accounts = pulumi.Output.from_input(accounts)
+        self.ref = {"namespace": self.namespace, "labels": tags}
+        self.register_outputs({"namespace": self.namespace, "serviceAccounts": self.service_accounts, "ref": self.ref})
+
+
+POD_SECURITY = {
+    f"pod-security.kubernetes.io/{mode}{suffix}": value
+    for mode in ("enforce", "audit", "warn")
+    for suffix, value in (("", "restricted"), ("-version", "latest"))
+}
+"""Labels by which the API server refuses every pod that is not restricted."""
+
+
+def tenant_quota(gpus: int, cpus: int, memory: str, pods: int) -> dict[str, str]:
+    """Return the tenant's share as a quota; what would leave the namespace (nodePort, loadBalancer) gets none."""
+    return {
+        # Kubernetes takes extended resources by request alone, since request and limit are the same there.
+        "requests.nvidia.com/gpu": str(gpus),
+        "requests.cpu": str(cpus),
+        "requests.memory": memory,
+        "limits.memory": memory,
+        "pods": str(pods),
+        "services.loadbalancers": "0",
+        "services.nodeports": "0",
+    }
+
+
+def tenant_policy(tenant: str, transit_path: str, kv_path: str) -> str:
+    """Return the Vault policy of a tenant: its own key and its own secrets, and no administration of either."""
+    rules = {
+        f"{transit_path}/encrypt/{tenant}": ["update"],
+        f"{transit_path}/decrypt/{tenant}": ["update"],
+        f"{transit_path}/datakey/plaintext/{tenant}": ["update"],
+        f"{kv_path}/data/{tenant}/*": ["create", "read", "update", "delete"],
+        f"{kv_path}/metadata/{tenant}/*": ["read", "list"],
+    }
+    return "\n".join(
+        f'path "{path}" {{\n  capabilities = [{", ".join(f"{chr(34)}{each}{chr(34)}" for each in capabilities)}]\n}}'
+        for path, capabilities in rules.items()
+    )
+
+
+def _network_policies(
+    name: str, namespace: pulumi.Output[str], tags: dict[str, str], opts: pulumi.ResourceOptions
+) -> list[pulumi.CustomResource]:
+    """Close the namespace in both directions, then open name resolution."""
+    deny = k8s.networking.v1.NetworkPolicy(
+        f"{name}-default-deny",
+        metadata={"name": "default-deny", "namespace": namespace, "labels": tags},
+        spec={"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
+        opts=opts,
+    )
+    dns = k8s.networking.v1.NetworkPolicy(
+        f"{name}-allow-dns",
+        metadata={"name": "allow-dns", "namespace": namespace, "labels": tags},
+        spec={
+            "pod_selector": {},
+            "policy_types": ["Egress"],
+            "egress": [
+                {
+                    "to": [
+                        {
+                            "namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": "kube-system"}},
+                            "pod_selector": {"match_labels": {"k8s-app": "kube-dns"}},
+                        }
+                    ],
+                    "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
+                }
+            ],
+        },
+        opts=opts,
+    )
+    return [deny, dns]
+
+
+def _bounds(
+    name: str,
+    namespace: pulumi.Output[str],
+    quota: dict[str, str],
+    tags: dict[str, str],
+    opts: pulumi.ResourceOptions,
+) -> list[pulumi.CustomResource]:
+    """Bound what the namespace takes together, and what a container takes that does not say."""
+    together = k8s.core.v1.ResourceQuota(
+        f"{name}-quota",
+        metadata={"name": "tenant", "namespace": namespace, "labels": tags},
+        spec={"hard": quota},
+        opts=opts,
+    )
+    each = k8s.core.v1.LimitRange(
+        f"{name}-limits",
+        metadata={"name": "tenant", "namespace": namespace, "labels": tags},
+        spec={
+            "limits": [
+                {
+                    "type": "Container",
+                    "default_request": {"cpu": "100m", "memory": "256Mi"},
+                    "default": {"memory": "1Gi"},
+                }
+            ]
+        },
+        opts=opts,
+    )
+    return [together, each]
+
+
+def _service_accounts(
+    name: str,
+    namespace: pulumi.Output[str],
+    accounts: list[str],
+    tags: dict[str, str],
+    opts: pulumi.ResourceOptions,
+) -> list[pulumi.CustomResource]:
+    """Make the identities, none of which puts a token into a pod unasked; ``default``, which Kubernetes makes, too."""
+    return [
+        k8s.core.v1.ServiceAccount(
+            f"{name}-account-{account}",
+            metadata={"name": account, "namespace": namespace, "labels": tags},
+            automount_service_account_token=False,
+            opts=opts,
+        )
+        for account in dict.fromkeys(["default", *accounts])
+    ]
+
+
+def _roles(
+    name: str,
+    namespace: pulumi.Output[str],
+    groups: dict[Role, str],
+    tags: dict[str, str],
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """Bind each group of people to its role within the namespace."""
+    for kind, group in groups.items():
+        role = k8s.rbac.v1.Role(
+            f"{name}-role-{kind}",
+            metadata={"name": f"tenant-{kind}", "namespace": namespace, "labels": tags},
+            rules=role_rules(kind),
+            opts=opts,
+        )
+        k8s.rbac.v1.RoleBinding(
+            f"{name}-binding-{kind}",
+            metadata={"name": f"tenant-{kind}", "namespace": namespace, "labels": tags},
+            role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "Role", "name": role.metadata.name},
+            subjects=[{"api_group": "rbac.authorization.k8s.io", "kind": "Group", "name": group}],
+            opts=opts,
+        )
+
+
+def _vault(
+    name: str, tenant: str, accounts: list[str], ref: pulumi.Input[VaultRef], opts: pulumi.ResourceOptions
+) -> None:
+    """Give the tenant a key and a place for secrets, and let its service accounts log in to reach just these."""
+    transit, kv, auth = pick(ref, "transit_path"), pick(ref, "kv_path"), pick(ref, "kubernetes_path")
+    vault.transit.SecretBackendKey(
+        f"{name}-key",
+        backend=transit,
+        name=tenant,
+        type="aes256-gcm96",
+        exportable=False,
+        allow_plaintext_backup=False,
+        deletion_allowed=False,
+        auto_rotate_period=30 * 24 * 60 * _MINUTE,
+        # Removing a tenant must not destroy its data: that takes a deliberate act on the key.
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(retain_on_delete=True)),
+    )
+    policy = vault.Policy(
+        f"{name}-vault-policy",
+        name=auth.apply(lambda path: f"{path}-{tenant}"),
+        policy=pulumi.Output.all(transit, kv).apply(lambda known: tenant_policy(tenant, known[0], known[1])),
+        opts=opts,
+    )
+    vault.kubernetes.AuthBackendRole(
+        f"{name}-vault-login",
+        backend=auth,
+        role_name=tenant,
+        bound_service_account_names=accounts,
+        bound_service_account_namespaces=[tenant],
+        audience="vault",
+        token_policies=[policy.name],
+        token_ttl=15 * _MINUTE,
+        token_max_ttl=60 * _MINUTE,
+        token_no_default_policy=True,
+        opts=opts,
+    )

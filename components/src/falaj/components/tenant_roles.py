@@ -1,0 +1,49 @@
+"""What people may do in their tenant's namespace; no role reaches beyond it or changes its bounds."""
+
+from enum import StrEnum
+
+import pulumi_kubernetes as k8s
+
+_LOOK = ["get", "list", "watch"]
+_WORK = [*_LOOK, "create", "update", "patch", "delete"]
+
+
+class Role(StrEnum):
+    """A kind of membership in a tenant; each includes the one before."""
+
+    VIEWER = "viewer"
+    """Looks at work and its logs."""
+    DEVELOPER = "developer"
+    """Runs work."""
+    OPERATOR = "operator"
+    """Opens a shell in pods and sees secrets, when something is wrong."""
+
+
+def role_rules(role: Role) -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
+    """Return the rules of a role: named resources and verbs, never ``*``."""
+    rules = [
+        _rule("", ["pods", "pods/log", "services", "configmaps", "events", "persistentvolumeclaims"], _LOOK),
+        _rule("", ["resourcequotas", "limitranges", "serviceaccounts"], _LOOK),
+        _rule("apps", ["deployments", "replicasets", "statefulsets"], _LOOK),
+        _rule("batch", ["jobs", "cronjobs"], _LOOK),
+        _rule("networking.k8s.io", ["networkpolicies"], _LOOK),
+        _rule("policy", ["poddisruptionbudgets"], _LOOK),
+    ]
+    if role in (Role.DEVELOPER, Role.OPERATOR):
+        rules += [
+            _rule("", ["pods", "services", "configmaps", "persistentvolumeclaims"], _WORK),
+            _rule("apps", ["deployments", "statefulsets"], _WORK),
+            _rule("apps", ["deployments/scale", "statefulsets/scale"], ["get", "update", "patch"]),
+            _rule("batch", ["jobs", "cronjobs"], _WORK),
+        ]
+    if role is Role.OPERATOR:
+        rules += [
+            _rule("", ["secrets"], _WORK),
+            _rule("", ["pods/exec", "pods/portforward"], ["create"]),
+            _rule("policy", ["poddisruptionbudgets"], _WORK),
+        ]
+    return rules
+
+
+def _rule(group: str, resources: list[str], verbs: list[str]) -> k8s.rbac.v1.PolicyRuleArgsDict:
+    return {"api_groups": [group], "resources": resources, "verbs": verbs}
