@@ -1,0 +1,233 @@
+"""One platform, composed of the components as its configuration says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from falaj.components import (
+    Cluster,
+    ClusterArgs,
+    EncryptedBucket,
+    EncryptedBucketArgs,
+    GpuNodePool,
+    GpuNodePoolArgs,
+    KeyRef,
+    KeyUse,
+    Network,
+    NodePool,
+    Ownership,
+    Regime,
+    ResidencyKey,
+    Tenant,
+    TenantArgs,
+    TritonService,
+    TritonServiceArgs,
+    Vault,
+)
+from platform_config import BucketConfig, PlatformConfig, PoolConfig, ServiceConfig, TenantConfig
+from targets import Providers
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What was made."""
+
+    keys: Mapping[str, ResidencyKey]
+    buckets: Mapping[str, EncryptedBucket]
+    network: Network
+    cluster: Cluster
+    vault: Vault
+    pools: Mapping[str, GpuNodePool | NodePool]
+    tenants: Mapping[str, Tenant]
+    services: Mapping[str, TritonService]
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the stack's outputs: what other stacks and people need to find things."""
+        return {
+            "clusterName": self.cluster.cluster_name,
+            "vpcId": self.network.vpc_id,
+            "subnetIds": self.network.subnet_ids,
+            "keyArns": {name: key.arn for name, key in self.keys.items()},
+            "bucketNames": {name: bucket.bucket for name, bucket in self.buckets.items()},
+            "pools": {name: pool.pool_name for name, pool in self.pools.items()},
+            "tenants": {name: tenant.namespace for name, tenant in self.tenants.items()},
+            "services": {name: service.url for name, service in self.services.items()},
+            "vaultPaths": {
+                "kubernetes": self.vault.kubernetes_path,
+                "transit": self.vault.transit_path,
+                "kv": self.vault.kv_path,
+            },
+        }
+
+
+def compose(config: PlatformConfig, providers: Providers) -> Platform:
+    """Make the platform: keys and network first, then the cluster, then what runs on it."""
+    ownership: Ownership = {
+        "owner": config.owner,
+        "cost_centre": config.cost_centre,
+        "environment": config.environment.value,
+    }
+    regime: Regime = {
+        "name": config.regime.name,
+        "home_region": config.regime.home_region,
+        "account_id": config.regime.account_id,
+    }
+    on_aws = pulumi.ResourceOptions(providers=[providers.aws])
+    keys = _keys(config, ownership, regime, on_aws)
+    buckets = {
+        bucket.purpose: _bucket(bucket, keys[f"bucket-{bucket.purpose}"].ref, ownership, regime, on_aws)
+        for bucket in config.buckets
+    }
+    network = Network(
+        "network",
+        {
+            "cidr": config.network.cidr,
+            "zones": config.network.zones,
+            "flow_log_days": config.network.flow_log_days,
+            "classification": config.classification,
+            "key": keys["network"].ref,
+            "regime": regime,
+            "ownership": ownership,
+        },
+        on_aws,
+    )
+    cluster = _cluster(config, network, keys["cluster"].ref, ownership=ownership, regime=regime, providers=providers)
+    on_cluster = pulumi.ResourceOptions(providers=[cluster.provider, providers.vault])
+    vault = Vault("vault", {"cluster": cluster.ref, "ownership": ownership}, on_cluster)
+    pools = {
+        pool.name: _pool(pool, config, cluster, network, key=keys["nodes"].ref, ownership=ownership, opts=on_aws)
+        for pool in config.pools
+    }
+    tenants = {tenant.name: _tenant(tenant, vault, ownership, on_cluster) for tenant in config.tenants}
+    # Pods wait for nodes, so the wait for them begins when the nodes are there.
+    after_nodes = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=list(pools.values()))
+    services = {
+        service.name: _service(service, tenants[service.tenant], buckets[service.models], after_nodes)
+        for service in config.services
+    }
+    return Platform(keys, buckets, network, cluster, vault, pools, tenants, services)
+
+
+def _keys(
+    config: PlatformConfig, ownership: Ownership, regime: Regime, opts: pulumi.ResourceOptions
+) -> dict[str, ResidencyKey]:
+    """Make one key for each purpose: losing or destroying one touches nothing else."""
+    uses = {
+        "network": ([KeyUse.LOGS], config.classification),
+        "cluster": ([KeyUse.EKS, KeyUse.LOGS], config.classification),
+        "nodes": ([KeyUse.EBS], config.classification),
+        **{f"bucket-{bucket.purpose}": ([KeyUse.S3], bucket.classification) for bucket in config.buckets},
+    }
+    return {
+        purpose: ResidencyKey(
+            purpose,
+            {
+                "purpose": purpose,
+                "used_by": [*used_by],
+                "classification": classification,
+                "regime": regime,
+                "ownership": ownership,
+            },
+            opts,
+        )
+        for purpose, (used_by, classification) in uses.items()
+    }
+
+
+def _bucket(
+    bucket: BucketConfig, key: KeyRef, ownership: Ownership, regime: Regime, opts: pulumi.ResourceOptions
+) -> EncryptedBucket:
+    args: EncryptedBucketArgs = {
+        "purpose": bucket.purpose,
+        "classification": bucket.classification,
+        "noncurrent_days": bucket.noncurrent_days,
+        "key": key,
+        "regime": regime,
+        "ownership": ownership,
+    }
+    if bucket.expire_days is not None:
+        args["expire_days"] = bucket.expire_days
+    return EncryptedBucket(bucket.purpose, args, opts)
+
+
+def _cluster(
+    config: PlatformConfig,
+    network: Network,
+    key: KeyRef,
+    *,
+    ownership: Ownership,
+    regime: Regime,
+    providers: Providers,
+) -> Cluster:
+    args: ClusterArgs = {
+        "cluster_name": f"falaj-{config.environment}",
+        "version": config.cluster.version,
+        "log_days": config.cluster.log_days,
+        "administrators": config.cluster.administrators,
+        "classification": config.classification,
+        "network": network.ref,
+        "key": key,
+        "regime": regime,
+        "ownership": ownership,
+    }
+    if providers.kubeconfig_path:
+        args["kubeconfig_path"] = providers.kubeconfig_path
+    return Cluster("cluster", args, pulumi.ResourceOptions(providers=[providers.aws]))
+
+
+def _pool(
+    pool: PoolConfig,
+    config: PlatformConfig,
+    cluster: Cluster,
+    network: Network,
+    *,
+    key: KeyRef,
+    ownership: Ownership,
+    opts: pulumi.ResourceOptions,
+) -> GpuNodePool | NodePool:
+    args: GpuNodePoolArgs = {
+        "instance_types": pool.instance_types,
+        "min_nodes": pool.min,
+        "max_nodes": pool.max,
+        "nodes": pool.nodes,
+        "capacity_type": pool.capacity_type,
+        "classification": config.classification,
+        "cluster": cluster.ref,
+        "network": network.ref,
+        "key": key,
+        "ownership": ownership,
+    }
+    return GpuNodePool(pool.name, args, opts) if pool.gpu else NodePool(pool.name, {**args}, opts)
+
+
+def _tenant(tenant: TenantConfig, vault: Vault, ownership: Ownership, opts: pulumi.ResourceOptions) -> Tenant:
+    args: TenantArgs = {
+        "ownership": {**ownership, "owner": tenant.owner, "cost_centre": tenant.cost_centre},
+        "classification": tenant.classification,
+        "gpus": tenant.gpus,
+        "cpus": tenant.cpus,
+        "memory": tenant.memory,
+        "service_accounts": [*tenant.service_accounts],
+        "vault": vault.ref,
+    }
+    return Tenant(tenant.name, args, opts)
+
+
+def _service(
+    service: ServiceConfig, tenant: Tenant, models: EncryptedBucket, opts: pulumi.ResourceOptions
+) -> TritonService:
+    args: TritonServiceArgs = {
+        "tenant": tenant.ref,
+        "image": service.image,
+        # Each tenant has its own folder of the bucket.
+        "model_repository": pulumi.Output.concat("s3://", models.bucket, "/", tenant.namespace),
+        "replicas": service.replicas,
+        "gpus": service.gpus,
+        "cpus": service.cpus,
+        "memory": service.memory,
+    }
+    if service.pool:
+        args["pool"] = service.pool
+    return TritonService(service.name, args, opts)

@@ -1,0 +1,210 @@
+"""The one typed description of a platform, read from the stack's configuration; the same program serves them all."""
+
+import json
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic.alias_generators import to_camel
+
+from falaj.components import CapacityType, Classification
+
+NAMESPACE = "falaj"
+Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
+
+
+class Environment(StrEnum):
+    """Where the platform runs in the life of a change."""
+
+    LOCAL = "local"
+    DEV = "dev"
+    STAGING = "staging"
+    PROD = "prod"
+
+
+class Target(StrEnum):
+    """What stands behind the providers: the lab on this machine, or AWS."""
+
+    LAB = "lab"
+    AWS = "aws"
+
+
+class Section(BaseModel):
+    """A part of the configuration: keys in camelCase as in Pulumi's files, nothing unknown, nothing changed later."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+
+class RegimeConfig(Section):
+    """The residency rules that hold."""
+
+    name: Name = "home-region"
+    home_region: str
+    account_id: str
+
+
+class NetworkConfig(Section):
+    """The private network."""
+
+    cidr: str
+    zones: list[str]
+    flow_log_days: int = 365
+
+
+class ClusterConfig(Section):
+    """The Kubernetes cluster."""
+
+    version: str
+    log_days: int = 365
+    administrators: list[str] = []
+
+
+class BucketConfig(Section):
+    """A store for one purpose."""
+
+    purpose: Name
+    classification: Classification = Classification.RESTRICTED
+    noncurrent_days: int = 90
+    expire_days: int | None = None
+
+
+class PoolConfig(Section):
+    """A pool of nodes, with GPUs unless it says otherwise."""
+
+    name: Name
+    instance_types: list[str] = Field(min_length=1)
+    gpu: bool = True
+    min: int = Field(default=0, ge=0)
+    max: int = Field(ge=1)
+    nodes: int = Field(default=0, ge=0, validate_default=True)
+    capacity_type: CapacityType = CapacityType.ON_DEMAND
+
+    @field_validator("max")
+    @classmethod
+    def _max_holds_min(cls, value: int, info: ValidationInfo) -> int:
+        low = info.data.get("min", 0)
+        if value < low:
+            raise ValueError(f"must be >= min (got {value} < {low})")
+        return value
+
+    @field_validator("nodes")
+    @classmethod
+    def _nodes_within(cls, value: int, info: ValidationInfo) -> int:
+        low, high = info.data.get("min", 0), info.data.get("max", value)
+        if not low <= value <= high:
+            raise ValueError(f"must be from min to max (got {value}, not {low} to {high})")
+        return value
+
+
+class TenantConfig(Section):
+    """A team with its share."""
+
+    name: Name
+    owner: str
+    cost_centre: str
+    classification: Classification = Classification.RESTRICTED
+    gpus: int = Field(ge=0)
+    cpus: int = Field(default=64, ge=1)
+    memory: str = "256Gi"
+    service_accounts: list[Name] = ["workload"]
+
+
+class ServiceConfig(Section):
+    """A model served by Triton for one tenant."""
+
+    name: Name
+    tenant: Name
+    image: str
+    models: str = "models"
+    pool: Name | None = None
+    replicas: int = Field(default=2, ge=1)
+    gpus: int = Field(default=1, ge=1)
+    cpus: int = Field(default=4, ge=1)
+    memory: str = "16Gi"
+
+
+class PlatformConfig(Section):
+    """Everything that tells one environment from another."""
+
+    environment: Environment
+    target: Target
+    owner: str
+    cost_centre: str
+    classification: Classification = Classification.RESTRICTED
+    regime: RegimeConfig
+    network: NetworkConfig
+    cluster: ClusterConfig
+    buckets: list[BucketConfig]
+    pools: list[PoolConfig]
+    tenants: list[TenantConfig]
+    services: list[ServiceConfig] = []
+
+    @field_validator("buckets", "pools", "tenants", "services")
+    @classmethod
+    def _names_differ(cls, value: list[Any]) -> list[Any]:
+        names = [item.purpose if isinstance(item, BucketConfig) else item.name for item in value]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"must differ in name (got {name} twice)")
+        return value
+
+    @field_validator("services")
+    @classmethod
+    def _services_fit(cls, value: list[ServiceConfig], info: ValidationInfo) -> list[ServiceConfig]:
+        """Refuse a service whose tenant, pool or bucket does not exist, or whose tenant's share is too small."""
+        if not {"tenants", "pools", "buckets"} <= info.data.keys():
+            return value  # What it would be compared with is wrong already, and said so.
+        shares = {tenant.name: tenant.gpus for tenant in info.data["tenants"]}
+        pools = [pool.name for pool in info.data["pools"] if pool.gpu]
+        buckets = [bucket.purpose for bucket in info.data["buckets"]]
+        for service in value:
+            _among("tenant", service.name, service.tenant, list(shares))
+            _among("models", service.name, service.models, buckets)
+            if service.pool is not None:
+                _among("pool", service.name, service.pool, pools)
+            shares[service.tenant] -= service.replicas * service.gpus
+            if shares[service.tenant] < 0:
+                raise ValueError(f"{service.name} needs {-shares[service.tenant]} GPUs more than {service.tenant} has")
+        return value
+
+
+def read_config(raw: Mapping[str, str]) -> PlatformConfig:
+    """Return the platform that the stack's configuration describes; one line says each thing that is wrong.
+
+    ``raw`` is Pulumi's whole configuration: full keys, and values as text, JSON where they have a structure.
+    """
+    prefix = f"{NAMESPACE}:"
+    values = {key.removeprefix(prefix): _structure(value) for key, value in raw.items() if key.startswith(prefix)}
+    try:
+        return PlatformConfig.model_validate(values)
+    except ValidationError as error:
+        raise PlatformConfigError(error) from None
+
+
+class PlatformConfigError(ValueError):
+    """A configuration that is refused; the message is one line with the path of every wrong key."""
+
+    def __init__(self, error: ValidationError) -> None:
+        # What a person typed is named, but never a value of the whole configuration.
+        super().__init__("; ".join(_line(each["loc"], each["type"], each["msg"]) for each in error.errors()))
+
+
+def _structure(value: str) -> Any:
+    if value.lstrip()[:1] in ("[", "{"):
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            return value
+    return value
+
+
+def _line(path: Sequence[int | str], kind: str, message: str) -> str:
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+    said = {"extra_forbidden": "is not a known key", "missing": "is missing"}.get(kind)
+    return f"{NAMESPACE}:{where} {said or message.removeprefix('Value error, ').removeprefix('Input ')}"
+
+
+def _among(word: str, service: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ValueError(f"{service}: {word} {value} is not one of {', '.join(known) or 'none'}")
