@@ -1,0 +1,207 @@
+"""Rules, what they look at, and the verdicts they come to; nothing here knows Pulumi's engine."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from falaj.policies.controls import CONTROLS
+from falaj.policies.values import Fact, View
+
+
+class Verdict(StrEnum):
+    """What a rule says about one resource."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "fail"
+    UNDETERMINED = "undetermined"
+    """A value that decides is not known yet, or the rule itself broke: never a pass."""
+    NOT_APPLICABLE = "not applicable"
+
+
+class Severity(StrEnum):
+    """How bad a failure is."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource as plain values: at preview its inputs, in the graph of the whole stack its outputs."""
+
+    type: str
+    urn: str
+    name: str
+    properties: View
+    provider: View = field(default_factory=lambda: View(None, "provider"))
+    """Configuration of its provider; nothing for components and for providers themselves."""
+    links: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """URNs of the resources from which each property comes; known even where the value is not."""
+
+    def __getitem__(self, key: str) -> View:
+        return self.properties[key]
+
+
+class Graph:
+    """Every resource of a stack."""
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        self.resources = tuple(resources)
+        self._by_type: dict[str, list[Resource]] = {}
+        for resource in self.resources:
+            self._by_type.setdefault(resource.type, []).append(resource)
+
+    def of(self, types: Iterable[str]) -> Iterator[Resource]:
+        """Yield the resources of these types."""
+        for type_ in types:
+            yield from self._by_type.get(type_, ())
+
+    def companions(self, target: Resource, types: Iterable[str], link: str) -> list[tuple[Resource, Fact]]:
+        """Return the resources whose property ``link`` refers, or may refer, to the target, and whether it does.
+
+        Where the engine names the resources that a property comes from, that decides; else the value does.
+        """
+        found: list[tuple[Resource, Fact]] = []
+        for resource in self.of(types):
+            if origins := resource.links.get(link):
+                refers = Fact(target.urn in origins, link)
+            else:
+                refers = resource[link].among(
+                    value for key in ("id", link) if isinstance(value := target[key].value, str)
+                )
+            if refers.truth is not False:
+                found.append((resource, refers))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a rule may look at beside its resource."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    graph: Graph = field(default_factory=lambda: Graph(()))
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One demand on a resource: what must not be, and the sentence for when it is.
+
+    The message is the rule's own text and the property's path: values may be secret and never go into it.
+    """
+
+    violated: Fact
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.violated.at}: {self.message}" if self.violated.at else self.message
+
+
+Checks = Iterator[Check]
+
+
+def must(fact: Fact, message: str) -> Check:
+    """Demand that the fact holds."""
+    return Check(~fact, message)
+
+
+def never(fact: Fact, message: str) -> Check:
+    """Demand that the fact does not hold."""
+    return Check(fact, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Something that a person may set for a rule in the pack's configuration."""
+
+    schema: Mapping[str, Any]
+    """JSON schema of the value."""
+    default: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One machine check with a stable id."""
+
+    id: str
+    title: str
+    severity: Severity
+    controls: tuple[str, ...]
+    """Ids of the controls that it serves, the most important first."""
+    types: tuple[str, ...]
+    """Resource types that it judges; ``aws:*`` stands for every type of that provider."""
+    remediation: str
+    check: Callable[[Resource, Context], Checks]
+    graph: bool = False
+    """Whether it needs the whole stack. Such a rule sees outputs, and runs when the program has ended."""
+    settings: Mapping[str, Setting] = field(default_factory=dict[str, Setting])
+
+    def __post_init__(self) -> None:
+        unknown = [control for control in self.controls if control not in CONTROLS]
+        if unknown or not self.controls or not self.types:
+            raise ValueError(f"rule {self.id} needs types and known controls; unknown are {unknown}")
+
+    def judges(self, type_: str) -> bool:
+        """Return whether the rule judges resources of this type."""
+        return type_ in self.types or f"{type_.partition(':')[0]}:*" in self.types
+
+
+def rule(  # noqa: PLR0917 - reads as a row of a table
+    id: str,
+    title: str,
+    severity: Severity,
+    controls: tuple[str, ...],
+    types: tuple[str, ...],
+    remediation: str,
+    *,
+    graph: bool = False,
+    settings: Mapping[str, Setting] | None = None,
+) -> Callable[[Callable[[Resource, Context], Checks]], Rule]:
+    """Make a rule of the function below it."""
+
+    def make(check: Callable[[Resource, Context], Checks]) -> Rule:
+        return Rule(id, title, severity, controls, types, remediation, check, graph, settings or {})
+
+    return make
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A rule's verdict on one resource, and why."""
+
+    rule: str
+    urn: str
+    verdict: Verdict
+    failures: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
+    """What could not be decided; a failure beside it is a failure all the same."""
+
+
+def judge(rule: Rule, resource: Resource, context: Context) -> Judgement:
+    """Judge one resource by one rule; a rule that breaks is undetermined, and what it found before still counts."""
+    if not rule.judges(resource.type):
+        return Judgement(rule.id, resource.urn, Verdict.NOT_APPLICABLE)
+    failures: list[str] = []
+    undecided: list[str] = []
+    checked = False
+    settings = {name: setting.default for name, setting in rule.settings.items()} | dict(context.settings)
+    try:
+        for check in rule.check(resource, Context(settings, context.graph)):
+            checked = True
+            if check.violated.truth is True:
+                failures.append(str(check))
+            elif check.violated.truth is None:
+                undecided.append(str(check))
+    except Exception as error:
+        # Whatever breaks, the run goes on and the rule does not pass.
+        # The exception's text may quote a property's value, which may be secret.
+        undecided.append(f"the rule could not be run on this resource ({type(error).__name__}): please report it")
+    if failures:
+        verdict = Verdict.FAIL
+    elif undecided:
+        verdict = Verdict.UNDETERMINED
+    else:
+        verdict = Verdict.PASS if checked else Verdict.NOT_APPLICABLE
+    return Judgement(rule.id, resource.urn, verdict, tuple(failures), tuple(undecided))
