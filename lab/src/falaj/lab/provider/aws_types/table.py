@@ -87,7 +87,8 @@ class Look:
         found = _compiled(at).search(aws.call(self.operation, **(fill(dict(self.parameters), props) or {})))
         if found is None:
             raise GoneError
-        return {name: camelize(_compiled(path).search(found)) for name, path in self.paths()}
+        values = {name: _compiled(path).search(found) for name, path in self.paths()}
+        return {name: value if name == "tags" else camelize(value) for name, value in values.items()}
 
     def paths(self) -> list[tuple[str, str]]:
         """Return the properties with their paths in the answer."""
