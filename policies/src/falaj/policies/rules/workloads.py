@@ -8,18 +8,18 @@ from falaj.policies.model import Checks, Context, Resource, Rule, Severity, must
 from falaj.policies.values import Fact, View
 
 _TEMPLATE = ("spec", "template", "spec")
+# Older API versions of these are refused by every supported API server.
 _PODS: Mapping[str, tuple[str, ...]] = {
     "kubernetes:core/v1:Pod": ("spec",),
     "kubernetes:core/v1:PodTemplate": ("template", "spec"),
     "kubernetes:core/v1:ReplicationController": _TEMPLATE,
+    "kubernetes:apps/v1:Deployment": _TEMPLATE,
+    "kubernetes:apps/v1:ReplicaSet": _TEMPLATE,
+    "kubernetes:apps/v1:StatefulSet": _TEMPLATE,
+    "kubernetes:apps/v1:DaemonSet": _TEMPLATE,
     "kubernetes:batch/v1:Job": _TEMPLATE,
     "kubernetes:batch/v1:CronJob": ("spec", "jobTemplate", *_TEMPLATE),
-    "kubernetes:batch/v1beta1:CronJob": ("spec", "jobTemplate", *_TEMPLATE),
     "kubernetes:argoproj.io/v1alpha1:Rollout": _TEMPLATE,
-} | {
-    f"kubernetes:{group}:{kind}": _TEMPLATE
-    for group in ("apps/v1", "apps/v1beta1", "apps/v1beta2", "extensions/v1beta1")
-    for kind in ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")
 }
 POD_TYPES = tuple(_PODS)
 """Every type that makes pods."""
