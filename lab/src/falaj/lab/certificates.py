@@ -1,7 +1,8 @@
 """The lab's own certificate authorities: certificates, keys and kubeconfigs, made at random for each lab.
 
-There are two authorities. One signs what the Kubernetes API and OpenBao serve and accept; the other is etcd's alone, so
-that nobody who holds a certificate of the cluster can pass the API server by and talk to its store.
+There are three authorities. One signs what the Kubernetes API and OpenBao serve and accept. The second is etcd's alone, so
+that nobody who holds a certificate of the cluster can pass the API server by and talk to its store. The third signs the API
+server's calls to aggregated APIs, in which it vouches for the users it names.
 """
 
 import base64
@@ -65,6 +66,7 @@ CERTIFICATES = (
     Certificate("etcd", "etcd", hosts=LOOPBACK, authority="etcd-ca"),
     Certificate("etcd-peer", "etcd", hosts=LOOPBACK, authority="etcd-ca"),
     Certificate("etcd-client", "kube-apiserver", authority="etcd-ca"),
+    Certificate("front-proxy-client", "front-proxy-client", authority="front-proxy-ca"),
     Certificate("kubelet-client", "falaj:kubelet-client"),
     Certificate("bootstrap", "falaj:bootstrap", groups=("system:masters",)),
     Certificate("health", "falaj:health"),
@@ -74,7 +76,7 @@ CERTIFICATES = (
     Certificate("kwok", "falaj:kwok", kubeconfig=True),
     Certificate("eks-nodes", "falaj:eks-nodes", kubeconfig=True),
 )
-AUTHORITIES = ("ca", "etcd-ca")
+AUTHORITIES = ("ca", "etcd-ca", "front-proxy-ca")
 
 
 def ensure_certificates(lab: Lab, api_server_port: int) -> None:

@@ -1,0 +1,388 @@
+"""`falaj-lab`: start, look into and stop an embedded lab, and run commands against it."""
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from falaj.lab import control, tools
+from falaj.lab.environment import EMULATED_PROVIDERS, environment, prepare_bin
+from falaj.lab.errors import LabError
+from falaj.lab.services import SERVICES
+from falaj.lab.state import Lab
+
+STOPPED, DEGRADED = 3, 1
+DEBUG = "FALAJ_DEBUG"
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def lab_options(
+    context: typer.Context,
+    state: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The lab's folder.  [default: $FALAJ_LAB, else .lab]")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", envvar=DEBUG, help="Show the traceback of an error.")] = False,
+) -> None:
+    """Run a whole platform on this machine: Kubernetes and OpenBao for real, AWS and the nodes emulated.
+
+    Each folder given to --state is a lab of its own; several run side by side.
+    """
+    context.obj = Lab.at(state)
+    if debug:
+        os.environ[DEBUG] = "1"
+
+
+@app.command()
+def up(
+    context: typer.Context,
+    port: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=N", help="Give a service this port; 0 draws a new one.")
+    ] = None,
+) -> None:
+    """Start the lab, or wait for one that is starting; where all runs already, say so.
+
+    Ctrl-C stops what this command has started. Ports stay the same from one start to the next.
+
+    \b
+    Examples:
+      falaj-lab up
+      falaj-lab up --port kube-apiserver=6443 --port moto=0
+      falaj-lab --state /tmp/second up
+    """
+    lab: Lab = context.obj
+    wanted = dict(map(parse_port, port or []))
+    began = time.monotonic()
+    lab.create()
+    with control.alone(lab, "up"):
+        resolved = tools.ensure(tools.CORE, err)
+        prepare_bin(lab, resolved)
+        binaries = {name: tool.path for name, tool in resolved.items() if tool.path}
+        ran_before = control.find_supervisor(lab) is not None
+        try:
+            started = control.start(lab, binaries, wanted)
+            show_progress(lab, began)
+        except KeyboardInterrupt:
+            if not ran_before:
+                err.print("stopping what was started")
+                control.stop(lab)
+            raise
+    out.print(f"The lab {'is up' if started else 'was up already'} ({time.monotonic() - began:.1f} s).")
+    show_endpoints(lab)
+
+
+def show_progress(lab: Lab, began: float) -> None:
+    """Wait for the services; say which answers, and on a terminal also what is still waited for."""
+    told: set[str] = set()
+    with err.status("starting") as status:
+
+        def report(views: list[control.View]) -> None:
+            for view in views:
+                if view.state == "healthy" and view.name not in told and view.since >= time.time() - elapsed():
+                    told.add(view.name)
+                    err.print(f"  {view.name} answers after {elapsed():.1f} s")
+            waiting = [f"{view.name} ({view.note or view.state})" for view in views if view.state != "healthy"]
+            status.update(f"{elapsed():.0f} s, waiting for {', '.join(waiting)}" if waiting else "all services answer")
+
+        def elapsed() -> float:
+            return time.monotonic() - began
+
+        control.wait_until_ready(lab, report)
+
+
+def show_endpoints(lab: Lab) -> None:
+    """Say where the lab's services are, what they are, and what to try."""
+    values = environment(lab)
+    for name, where, what in (
+        (
+            "Kubernetes",
+            f"https://127.0.0.1:{lab.ports()['kube-apiserver']}",
+            "real; its nodes are emulated by KWOK",
+        ),
+        ("AWS", values["AWS_ENDPOINT_URL"], "emulated by moto; node groups become KWOK nodes"),
+        ("OpenBao", values["VAULT_ADDR"], "real"),
+    ):
+        out.print(f"  {name:<11} {where:<26} {what}")
+    out.print("Try:")
+    own = "" if lab == Lab.at() else f" --state {shlex.quote(str(lab.root))}"
+    for command, what in (
+        (f"falaj-lab{own} exec -- kubectl get nodes", "one command against the lab"),
+        (f'eval "$(falaj-lab{own} env)"', "lead this shell to the lab"),
+        (f"falaj-lab{own} status", "how its services are"),
+    ):
+        out.print(f"  {command:<44} {what}", markup=False)
+
+
+@app.command()
+def down(context: typer.Context) -> None:
+    """Stop the lab's services, and whatever a crash left behind; its state stays.
+
+    \b
+    Example:
+      falaj-lab down
+    """
+    lab: Lab = context.obj
+    if not lab.exists():
+        out.print(f"There is no lab at {lab.root}.", markup=False)
+        return
+    began = time.monotonic()
+    with control.alone(lab, "down"), err.status("stopping"):
+        ran = control.stop(lab)
+    out.print(f"The lab is stopped ({time.monotonic() - began:.1f} s)." if ran else "The lab was not running.")
+
+
+@app.command()
+def reset(
+    context: typer.Context, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
+) -> None:
+    """Stop the lab and forget all that it keeps: clusters, secrets, Pulumi's state, ports.
+
+    \b
+    Example:
+      falaj-lab reset --yes
+    """
+    lab: Lab = context.obj
+    if not lab.root.exists():
+        out.print(f"There is no lab at {lab.root}.", markup=False)
+        return
+    if not lab.exists():
+        raise LabError(f"{lab.root} is not a lab, and is left as it is; name the lab's folder with --state DIR")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise LabError("reset forgets everything in the lab; confirm it with --yes")
+        if not typer.confirm(f"Forget everything in {lab.root}?"):
+            raise typer.Exit(1)
+    with control.alone(lab, "reset"):
+        control.stop(lab)
+        lab.forget()
+    out.print(f"The lab at {lab.root} is forgotten.", markup=False)
+
+
+@app.command()
+def status(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
+    """Show how each service is; exit with 0 when all are healthy, 3 when the lab is stopped, 1 otherwise.
+
+    \b
+    Examples:
+      falaj-lab status
+      falaj-lab status --json | jq -r .state
+    """
+    lab: Lab = context.obj
+    views = control.views(lab)
+    states = {view.state for view in views}
+    code = 0 if states == {"healthy"} else STOPPED if states == {"stopped"} else DEGRADED
+    overall = {0: "healthy", STOPPED: "stopped", DEGRADED: "degraded"}[code]
+    if as_json:
+        print(json.dumps({"lab": str(lab.root), "state": overall, "services": list(map(asdict, views))}, indent=2))  # noqa: T201 (for programs)
+        raise typer.Exit(code)
+    table = Table("service", "state", "pid", "port", "for", "restarts", "memory", "note", box=None, pad_edge=False)
+    for view in views:
+        running = view.pid is not None
+        table.add_row(
+            view.name,
+            view.state,
+            str(view.pid or ""),
+            str(view.port or ""),
+            duration(time.time() - view.since) if running else "",
+            str(view.restarts) if running else "",
+            f"{view.memory >> 20} MiB" if running else "",
+            view.note,
+        )
+    out.print(f"{lab.root}: {overall}", markup=False)
+    out.print(table)
+    raise typer.Exit(code)
+
+
+@app.command()
+def env(context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Print the variables that lead Pulumi, AWS, Kubernetes and Vault clients to this lab. They hold its secrets.
+
+    \b
+    Examples:
+      eval "$(falaj-lab env)"
+      falaj-lab env --json | jq -r .VAULT_ADDR
+    """
+    values = environment(existing(context.obj))
+    if as_json:
+        print(json.dumps(values, indent=2))  # noqa: T201 (for programs)
+    else:
+        for name, value in values.items():
+            print(f"export {name}={shlex.quote(value)}")  # noqa: T201 (for the shell)
+
+
+@app.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def execute(
+    context: typer.Context, command: Annotated[list[str], typer.Argument(metavar="COMMAND [ARGUMENT]...")]
+) -> None:
+    """Run a command against the lab: it takes this process's place, with its signals and its exit code.
+
+    \b
+    Examples:
+      falaj-lab exec -- pulumi preview
+      falaj-lab exec -- kubectl get pods --all-namespaces
+    """
+    lab = existing(context.obj)
+    if control.find_supervisor(lab) is None:
+        raise LabError("the lab is not running; start it with `falaj-lab up`")
+    try:
+        os.execvpe(command[0], command, {**os.environ, **environment(lab)})  # noqa: S606 (no shell is wanted)
+    except FileNotFoundError:
+        err.print(f"falaj-lab: {command[0]}: there is no such command", markup=False)
+        raise typer.Exit(127) from None
+
+
+@app.command()
+def logs(
+    context: typer.Context,
+    service: Annotated[str | None, typer.Argument(help="A service, `supervisor` or `audit`.  [default: all]")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written from now on.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many lines of each log.")] = 20,
+) -> None:
+    """Show the end of the services' logs.
+
+    \b
+    Examples:
+      falaj-lab logs kube-apiserver -n 100
+      falaj-lab logs -f
+    """
+    folder = existing(context.obj).folder("logs")
+    names = [service] if service else sorted(path.stem for path in folder.glob("*.log") if path.stem != "audit")
+    width = max(map(len, names), default=0)
+    known = {*(s.name for s in SERVICES), "supervisor", "audit"}
+    if service and service not in known:
+        raise LabError(f"no service is named {service}; the names are {', '.join(sorted(known))}")
+    with contextlib.suppress(BrokenPipeError):
+        for name, line in read_logs({name: folder / f"{name}.log" for name in names}, lines, follow=follow):
+            print(line if service else f"{name:<{width}} | {line}", flush=follow)  # noqa: T201 (as it was written)
+
+
+def read_logs(paths: dict[str, Path], lines: int, *, follow: bool) -> Iterator[tuple[str, str]]:
+    """Yield the last lines of each log and, when following, what is added; a log that was emptied is read anew."""
+    places: dict[str, int] = {}
+    for name, path in paths.items():
+        content = path.read_bytes() if path.exists() else b""
+        places[name] = len(content)
+        for line in content.decode(errors="replace").splitlines()[-lines or len(content) + 1 :]:
+            yield name, line
+    while follow:
+        time.sleep(0.3)
+        for name, path in paths.items():
+            size = path.stat().st_size if path.exists() else 0
+            if size < places[name]:
+                places[name] = 0
+            if size > places[name]:
+                with path.open("rb") as file:
+                    file.seek(places[name])
+                    whole, _, _ = file.read().rpartition(b"\n")
+                places[name] += len(whole) + bool(whole)
+                for line in whole.decode(errors="replace").splitlines():
+                    yield name, line
+
+
+@app.command()
+def install() -> None:
+    """Build or fetch the tools that `up` needs, without starting anything; what is there already is used.
+
+    \b
+    Example:
+      falaj-lab install
+    """
+    resolved = tools.ensure(tools.CORE, err)
+    out.print(f"All {len(resolved)} tools are there.")
+
+
+@app.command()
+def doctor(context: typer.Context) -> None:
+    """Say what the lab would use and why, and what stands in its way; exit with 1 when something does.
+
+    \b
+    Example:
+      falaj-lab doctor
+    """
+    lab: Lab = context.obj
+    problems: list[str] = []
+    table = Table("tool", "version", "from", "why", box=None, pad_edge=False)
+    for name in tools.table():
+        tool = tools.resolve(name)
+        table.add_row(name, tool.version, tool.origin, tool.why)
+    for name, sdk in EMULATED_PROVIDERS.items():
+        plugin = tools.provider_plugin(name)
+        if plugin:
+            table.add_row(f"provider {name}", plugin.version, plugin.origin, plugin.why)
+        else:
+            table.add_row(f"provider {name}", "", "falaj-lab", f"no official plugin found; emulated, for the {sdk} SDK")
+    out.print(table)
+    place = next(path for path in (lab.root, *lab.root.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    out.print(
+        f"\nlab at {lab.root}: {'there' if lab.exists() else 'not made yet'}; {free >> 20} MiB free", markup=False
+    )
+    if free < control.SPACE:
+        problems.append(f"{place} needs {control.SPACE >> 20} MiB free; free some space, or choose another --state DIR")
+    if not os.access(place, os.W_OK):
+        problems.append(f"{place} cannot be written; choose another --state DIR")
+    if lab.root.exists() and not lab.exists() and any(lab.root.iterdir()):
+        problems.append(f"{lab.root} holds something that is not a lab; choose an empty folder with --state DIR")
+    for view in control.views(lab):
+        if view.state in ("failed", "unhealthy", "left behind"):
+            problems.append(f"{view.name} is {view.state}: {view.note}")
+    for problem in problems:
+        err.print(f"falaj-lab: {problem}", markup=False)
+    raise typer.Exit(1 if problems else 0)
+
+
+def existing(lab: Lab) -> Lab:
+    """Return the lab if it has been made."""
+    if not lab.exists():
+        raise LabError(
+            f"there is no lab at {lab.root}; make one with `falaj-lab up`, or name another folder: --state DIR"
+        )
+    return lab
+
+
+def parse_port(text: str) -> tuple[str, int]:
+    """Read NAME=N."""
+    name, _, number = text.partition("=")
+    if not number.isdecimal() or int(number) > 65535:
+        raise LabError(f"--port {text}: write NAME=N with a port number, or 0 for a new one, for example moto=0")
+    return name, int(number)
+
+
+def duration(seconds: float) -> str:
+    """Write a duration as a person reads it."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{rest} s"
+
+
+def main() -> None:
+    """Run the command line; what a person can put right is one line, and its traceback is behind --debug."""
+    try:
+        app()
+    except (LabError, OSError) as error:
+        if os.environ.get(DEBUG):
+            raise
+        err.print(f"falaj-lab: {error}", markup=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,310 @@
+"""The services of a lab, as a table: what each needs, how it is started, when it answers and what follows then."""
+
+import base64
+import http.client
+import json
+import ssl
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import yaml
+
+from falaj.lab import openbao
+from falaj.lab.certificates import SERVICE_CIDR, ensure_certificates, kubeconfig_path
+from falaj.lab.environment import environment
+from falaj.lab.errors import LabError
+from falaj.lab.state import Lab, write_private
+
+Binaries = Mapping[str, Path]
+"""Where the tools are: the name of each to its executable."""
+
+TIMEOUT = 2.0
+"""Seconds that one health check may take."""
+
+POD_CIDR = "100.64.0.0/16"
+"""Addresses that KWOK gives to pods: what EKS uses for pods beside a VPC's own."""
+
+DATA = Path(str(resources.files("falaj.lab")))
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process of the lab."""
+
+    name: str
+    command: Callable[[Lab, Binaries], list[str]]
+    answers: Callable[[Lab], bool]
+    """Whether it does its work, asked within `TIMEOUT`; may raise OSError or HTTPException for no."""
+    needs: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
+    deadline: float = 60
+    """Seconds from its start until it has to answer."""
+    environment: Callable[[Lab], Mapping[str, str]] = lambda _: {}
+    after_start: Callable[[Lab], None] | None = None
+    """What to do, each time that it has started, before others may rely on it."""
+
+
+def etcd(lab: Lab, binaries: Binaries) -> list[str]:
+    """Return etcd's command line: TLS and client certificates for clients and peers, a store of at most 1 GiB."""
+    ports, pki = lab.ports(), lab.root / "pki"
+    client, peer = f"https://127.0.0.1:{ports['etcd']}", f"https://127.0.0.1:{ports['etcd-peer']}"
+    return [
+        str(binaries["etcd"]),
+        "--name=lab",
+        f"--data-dir={lab.folder('data', 'etcd')}",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls={peer}",
+        f"--initial-advertise-peer-urls={peer}",
+        f"--initial-cluster=lab={peer}",
+        "--client-cert-auth",
+        f"--cert-file={pki / 'etcd.crt'}",
+        f"--key-file={pki / 'etcd.key'}",
+        f"--trusted-ca-file={pki / 'etcd-ca.crt'}",
+        "--peer-client-cert-auth",
+        f"--peer-cert-file={pki / 'etcd-peer.crt'}",
+        f"--peer-key-file={pki / 'etcd-peer.key'}",
+        f"--peer-trusted-ca-file={pki / 'etcd-ca.crt'}",
+        "--enable-grpc-gateway=false",
+        f"--quota-backend-bytes={1 << 30}",
+        "--log-level=warn",
+    ]
+
+
+def kube_apiserver(lab: Lab, binaries: Binaries) -> list[str]:
+    """Return the API server's command line: nobody anonymous, RBAC, audit, admission, secrets encrypted in etcd."""
+    ports, pki = lab.ports(), lab.root / "pki"
+    issuer = "https://kubernetes.default.svc.cluster.local"
+    return [
+        str(binaries["kube-apiserver"]),
+        "--bind-address=127.0.0.1",
+        f"--secure-port={ports['kube-apiserver']}",
+        # EndpointSlices refuse loopback addresses, so that the `kubernetes` Service stays without endpoints.
+        "--advertise-address=127.0.0.1",
+        "--endpoint-reconciler-type=none",
+        f"--service-cluster-ip-range={SERVICE_CIDR}",
+        f"--tls-cert-file={pki / 'kube-apiserver.crt'}",
+        f"--tls-private-key-file={pki / 'kube-apiserver.key'}",
+        "--tls-min-version=VersionTLS13",
+        "--anonymous-auth=false",
+        f"--client-ca-file={pki / 'ca.crt'}",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction,PodSecurity,ResourceQuota,ValidatingAdmissionPolicy",
+        f"--admission-control-config-file={DATA / 'kubernetes' / 'admission.yaml'}",
+        # As on EKS, it is admission that refuses privileged pods, not the API's validation.
+        "--allow-privileged=true",
+        f"--audit-policy-file={DATA / 'kubernetes' / 'audit-policy.yaml'}",
+        f"--audit-log-path={lab.folder('logs') / 'audit.log'}",
+        "--audit-log-maxsize=20",
+        "--audit-log-maxbackup=5",
+        f"--encryption-provider-config={lab.root / 'pki' / 'encryption.json'}",
+        f"--etcd-servers=https://127.0.0.1:{ports['etcd']}",
+        f"--etcd-cafile={pki / 'etcd-ca.crt'}",
+        f"--etcd-certfile={pki / 'etcd-client.crt'}",
+        f"--etcd-keyfile={pki / 'etcd-client.key'}",
+        f"--requestheader-client-ca-file={pki / 'front-proxy-ca.crt'}",
+        "--requestheader-allowed-names=front-proxy-client",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={pki / 'front-proxy-client.crt'}",
+        f"--proxy-client-key-file={pki / 'front-proxy-client.key'}",
+        f"--kubelet-certificate-authority={pki / 'ca.crt'}",
+        f"--kubelet-client-certificate={pki / 'kubelet-client.crt'}",
+        f"--kubelet-client-key={pki / 'kubelet-client.key'}",
+        f"--service-account-issuer={issuer}",
+        f"--service-account-key-file={pki / 'service-accounts.pub'}",
+        f"--service-account-signing-key-file={pki / 'service-accounts.key'}",
+        "--profiling=false",
+    ]
+
+
+def kube_controller_manager(lab: Lab, binaries: Binaries) -> list[str]:
+    """Return the controller manager's command line: each controller with its own service account's rights."""
+    pki = lab.root / "pki"
+    return [
+        *control_plane(lab, binaries, "kube-controller-manager"),
+        "--use-service-account-credentials",
+        f"--service-account-private-key-file={pki / 'service-accounts.key'}",
+        f"--root-ca-file={pki / 'ca.crt'}",
+        f"--cluster-signing-cert-file={pki / 'ca.crt'}",
+        f"--cluster-signing-key-file={pki / 'ca.key'}",
+        "--allocate-node-cidrs=false",
+    ]
+
+
+def kube_scheduler(lab: Lab, binaries: Binaries) -> list[str]:
+    """Return the scheduler's command line."""
+    return control_plane(lab, binaries, "kube-scheduler")
+
+
+def control_plane(lab: Lab, binaries: Binaries, name: str) -> list[str]:
+    """Return what the controller manager and the scheduler share; alone in their cluster, they elect no leader."""
+    pki, kubeconfig = lab.root / "pki", kubeconfig_path(lab, name)
+    return [
+        str(binaries[name]),
+        "--bind-address=127.0.0.1",
+        f"--secure-port={lab.ports()[name]}",
+        f"--tls-cert-file={pki / f'{name}-server.crt'}",
+        f"--tls-private-key-file={pki / f'{name}-server.key'}",
+        "--tls-min-version=VersionTLS13",
+        f"--client-ca-file={pki / 'ca.crt'}",
+        f"--kubeconfig={kubeconfig}",
+        f"--authentication-kubeconfig={kubeconfig}",
+        f"--authorization-kubeconfig={kubeconfig}",
+        "--leader-elect=false",
+        "--profiling=false",
+    ]
+
+
+def kwok(lab: Lab, binaries: Binaries) -> list[str]:
+    """Return KWOK's command line: it plays the kubelet of every node, by the stages beside this module."""
+    stages = [f"--config={path}" for path in sorted((DATA / "kwok").glob("*.yaml"))]
+    return [
+        str(binaries["kwok"]),
+        f"--kubeconfig={kubeconfig_path(lab, 'kwok')}",
+        "--manage-all-nodes",
+        "--node-lease-duration-seconds=40",
+        f"--cidr={POD_CIDR}",
+        f"--server-address=127.0.0.1:{lab.ports()['kwok']}",
+        f"--tls-cert-file={lab.root / 'pki' / 'kwok-server.crt'}",
+        f"--tls-private-key-file={lab.root / 'pki' / 'kwok-server.key'}",
+        *stages,
+    ]
+
+
+def moto(lab: Lab, _: Binaries) -> list[str]:
+    """Return the command line of the emulated AWS."""
+    return python("falaj.lab.moto_server", f"--port={lab.ports()['moto']}", f"--data={lab.folder('data', 'moto')}")
+
+
+def bao(lab: Lab, binaries: Binaries) -> list[str]:
+    """Return OpenBao's command line."""
+    return [str(binaries["bao"]), "server", f"-config={openbao.write_config(lab, lab.ports())}"]
+
+
+def eks_nodes(_: Lab, __: Binaries) -> list[str]:
+    """Return the command line of what turns moto's EKS node groups into KWOK nodes."""
+    return python("falaj.lab.eks_nodes")
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """Return the command line of one of the lab's own modules, untouched by the current folder."""
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def eks_nodes_environment(lab: Lab) -> Mapping[str, str]:
+    """Return the lab's variables with the narrow identity in place of the person's, and without OpenBao's token."""
+    kept = {name: value for name, value in environment(lab).items() if name.startswith("AWS_")}
+    return {**kept, "FALAJ_LAB": str(lab.root), "KUBECONFIG": str(kubeconfig_path(lab, "eks-nodes"))}
+
+
+def answers_at(port: str, path: str, authority: str | None = "ca", client: str | None = None) -> Callable[[Lab], bool]:
+    """Return a health check: a GET on a loopback port, over TLS that the authority vouches for, answered with 200."""
+    return lambda lab: ask(lab, port, "GET", path, authority=authority, client=client)[0] == http.HTTPStatus.OK
+
+
+def ask(
+    lab: Lab,
+    port: str,
+    method: str,
+    path: str,
+    *,
+    authority: str | None = "ca",
+    client: str | None = None,
+    body: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = TIMEOUT,
+) -> tuple[int, bytes]:
+    """Send one request to a service of the lab, never through a proxy, and return the status and the answer."""
+    number = lab.ports()[port]
+    if authority is None:
+        connection = http.client.HTTPConnection("127.0.0.1", number, timeout=timeout)
+    else:
+        context = ssl.create_default_context(cafile=lab.root / "pki" / f"{authority}.crt")
+        if client:
+            context.load_cert_chain(lab.root / "pki" / f"{client}.crt", lab.root / "pki" / f"{client}.key")
+        connection = http.client.HTTPSConnection("127.0.0.1", number, timeout=timeout, context=context)
+    try:
+        connection.request(method, path, body, dict(headers or {}))
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def grant_rights(lab: Lab) -> None:
+    """Apply the rights of the lab's own identities, with the one certificate that needs none."""
+    for line in yaml.safe_load_all((DATA / "kubernetes" / "rbac.yaml").read_text()):
+        kind, name = line["kind"].lower() + "s", line["metadata"]["name"]
+        status, answer = ask(
+            lab,
+            "kube-apiserver",
+            "PATCH",
+            f"/apis/rbac.authorization.k8s.io/v1/{kind}/{name}?fieldManager=falaj-lab&force=true",
+            client="bootstrap",
+            body=json.dumps(line),
+            headers={"Content-Type": "application/apply-patch+yaml"},
+            timeout=10,
+        )
+        if status >= http.HTTPStatus.BAD_REQUEST:
+            raise LabError(f"the API server refused {kind}/{name} ({status}): {answer.decode(errors='replace')}")
+
+
+SERVICES: tuple[Service, ...] = (
+    Service(
+        "etcd",
+        etcd,
+        answers_at("etcd", "/readyz", authority="etcd-ca", client="etcd-client"),
+        ports=("etcd", "etcd-peer"),
+    ),
+    Service(
+        "kube-apiserver",
+        kube_apiserver,
+        answers_at("kube-apiserver", "/readyz", client="health"),
+        needs=("etcd",),
+        ports=("kube-apiserver",),
+        after_start=grant_rights,
+    ),
+    Service(
+        "kube-controller-manager",
+        kube_controller_manager,
+        answers_at("kube-controller-manager", "/healthz"),
+        needs=("kube-apiserver",),
+        ports=("kube-controller-manager",),
+    ),
+    Service(
+        "kube-scheduler",
+        kube_scheduler,
+        answers_at("kube-scheduler", "/readyz"),
+        needs=("kube-apiserver",),
+        ports=("kube-scheduler",),
+    ),
+    Service("kwok", kwok, answers_at("kwok", "/healthz"), needs=("kube-apiserver",), ports=("kwok",)),
+    Service("moto", moto, answers_at("moto", "/", authority=None), ports=("moto",)),
+    Service(
+        "openbao",
+        bao,
+        # Sealed or not yet initialized is an answer too: what follows the start changes that.
+        answers_at("openbao", "/v1/sys/health?standbyok=true&sealedcode=200&uninitcode=200"),
+        ports=("openbao", "openbao-cluster"),
+        after_start=openbao.initialize,
+    ),
+)
+
+
+def prepare(lab: Lab, wanted: Mapping[str, int] | None = None) -> None:
+    """Make what the services read: ports, certificates, kubeconfigs and the key that encrypts secrets in etcd."""
+    names = [name for service in SERVICES for name in service.ports]
+    unknown = sorted(set(wanted or {}) - set(names))
+    if unknown:
+        raise LabError(f"no service has a port named {', '.join(unknown)}; the names are {', '.join(names)}")
+    ports = lab.allocate_ports(names, wanted)
+    ensure_certificates(lab, ports["kube-apiserver"])
+    key = base64.b64encode(bytes.fromhex(lab.secret("kubernetes-encryption"))).decode()
+    rule = {"resources": ["secrets"], "providers": [{"secretbox": {"keys": [{"name": "lab", "secret": key}]}}]}
+    config = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "EncryptionConfiguration", "resources": [rule]}
+    write_private(lab.folder("pki") / "encryption.json", json.dumps(config))
