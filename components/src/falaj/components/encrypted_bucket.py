@@ -62,7 +62,9 @@ class EncryptedBucket(pulumi.ComponentResource):
         bucket_name = check_bucket_name(f"{name}.bucket_name", args.get("bucket_name", unique))
         noncurrent = bounded(f"{name}.noncurrent_days", args.get("noncurrent_days", 90), 1, 3650, "days")
         expire = args.get("expire_days")
-        rules = lifecycle_rules(noncurrent, expire and bounded(f"{name}.expire_days", expire, 1, 36500, "days"))
+        if expire is not None:
+            expire = bounded(f"{name}.expire_days", expire, 1, 36500, "days")
+        rules = lifecycle_rules(noncurrent, expire)
         arn_of_key = key_arn(f"{name}.key", args["key"], classification)
         tags = labels(f"{name}.ownership", ownership, classification) | {"purpose": purpose}
 

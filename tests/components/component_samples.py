@@ -1,0 +1,13 @@
+"""Arguments that the tests of several components start from."""
+
+REGIME = {"home_region": "me-central-1", "account_id": "123456789012"}
+OWNERSHIP = {"owner": "ml-platform", "cost_centre": "cc-1", "environment": "test"}
+KEY = {"arn": "arn:aws:kms:me-central-1:123456789012:key/1", "classification": "restricted"}
+NETWORK = {"vpc_id": "vpc-1", "subnet_ids": ["subnet-a", "subnet-b"]}
+CLUSTER = {
+    "cluster_name": "falaj-test",
+    "version": "1.35",
+    "endpoint": "https://127.0.0.1:6443",
+    "certificate_authority": "PEM",
+}
+VAULT = {"kubernetes_path": "test-kubernetes", "transit_path": "test-transit", "kv_path": "test-kv"}

@@ -1,0 +1,133 @@
+"""Tenant: closed, bounded, answerable; its roles and its Vault policy."""
+
+import pytest
+from component_samples import OWNERSHIP, VAULT
+
+from falaj.components import ConfigError, Tenant
+from falaj.components.tenant import tenant_policy, tenant_quota
+from falaj.components.tenant_roles import Role, role_rules
+
+ARGS = {"ownership": OWNERSHIP, "gpus": 4}
+
+
+def granted(role):
+    return {
+        (group, resource, verb)
+        for rule in role_rules(role)
+        for group in rule["api_groups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_no_role_has_a_wildcard_or_changes_the_tenants_bounds(role):
+    for group, resource, verb in granted(role):
+        assert "*" not in (group, resource, verb)
+        if resource in ("resourcequotas", "limitranges", "networkpolicies", "serviceaccounts"):
+            assert verb in ("get", "list", "watch")
+        assert resource not in ("roles", "rolebindings", "serviceaccounts/token")
+
+
+def test_each_role_includes_the_one_before():
+    assert granted(Role.VIEWER) < granted(Role.DEVELOPER) < granted(Role.OPERATOR)
+
+
+def test_only_operators_see_secrets_or_enter_pods():
+    for role in (Role.VIEWER, Role.DEVELOPER):
+        assert not {resource for _, resource, _ in granted(role)} & {"secrets", "pods/exec", "pods/portforward"}
+
+
+def test_the_vault_policy_names_the_tenants_own_paths_only():
+    policy = tenant_policy("vision", "lab-transit", "lab-kv")
+    paths = [line.split('"')[1] for line in policy.splitlines() if line.startswith("path")]
+    assert paths == [
+        "lab-transit/encrypt/vision",
+        "lab-transit/decrypt/vision",
+        "lab-transit/datakey/plaintext/vision",
+        "lab-kv/data/vision/*",
+        "lab-kv/metadata/vision/*",
+    ]
+    assert "sudo" not in policy
+
+
+def test_the_quota_bounds_gpus_and_lets_nothing_out_of_the_cluster():
+    quota = tenant_quota(4, 64, "256Gi", 200)
+    assert quota["requests.nvidia.com/gpu"] == "4"
+    assert quota["services.loadbalancers"] == quota["services.nodeports"] == "0"
+
+
+def test_the_namespace_refuses_pods_that_are_not_restricted(run, engine, providers):
+    run(lambda: Tenant("vision", ARGS, providers()).namespace)
+    labels = engine.one("Namespace")["metadata"]["labels"]
+    for mode in ("enforce", "audit", "warn"):
+        assert labels[f"pod-security.kubernetes.io/{mode}"] == "restricted"
+        assert labels[f"pod-security.kubernetes.io/{mode}-version"] == "latest"
+    assert (labels["owner"], labels["classification"]) == ("ml-platform", "restricted")
+
+
+def test_nothing_goes_in_or_out_but_name_resolution(run, engine, providers):
+    run(lambda: Tenant("vision", ARGS, providers()).namespace)
+    deny, dns = engine.all("NetworkPolicy")
+    assert deny["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    (rule,) = dns["spec"]["egress"]
+    assert [(port["protocol"], port["port"]) for port in rule["ports"]] == [("UDP", 53), ("TCP", 53)]
+    assert dns["spec"]["policyTypes"] == ["Egress"]
+
+
+def test_no_service_account_puts_its_token_into_pods_unasked(run, engine, providers):
+    names = run(
+        lambda: Tenant("vision", {**ARGS, "service_accounts": ["trainer", "server"]}, providers()).service_accounts
+    )
+    accounts = engine.all("ServiceAccount")
+    assert names == ["trainer", "server"]
+    assert [account["metadata"]["name"] for account in accounts] == ["default", "trainer", "server"]
+    assert not any(account["automountServiceAccountToken"] for account in accounts)
+
+
+def test_roles_are_bound_to_named_groups(run, engine, providers):
+    run(lambda: Tenant("vision", {**ARGS, "operators": "sre"}, providers()).namespace)
+    subjects = [binding["subjects"] for binding in engine.all("RoleBinding")]
+    assert [subject["name"] for (subject,) in subjects] == ["vision-viewers", "vision-developers", "sre"]
+    assert {subject["kind"] for (subject,) in subjects} == {"Group"}
+
+
+def test_vault_lets_in_the_tenants_own_service_accounts_for_minutes(run, engine, providers):
+    run(lambda: Tenant("vision", {**ARGS, "vault": VAULT}, providers()).namespace)
+    role = engine.one("AuthBackendRole")
+    assert role["backend"] == "test-kubernetes"
+    assert role["boundServiceAccountNames"] == ["workload"]
+    assert role["boundServiceAccountNamespaces"] == ["vision"]
+    assert role["tokenPolicies"] == ["test-kubernetes-vision"]
+    assert role["audience"] == "vault"
+    assert 0 < role["tokenTtl"] <= role["tokenMaxTtl"] <= 3600
+
+
+def test_the_tenants_key_never_leaves_vault_and_survives_the_tenant(run, engine, providers):
+    run(lambda: Tenant("vision", {**ARGS, "vault": VAULT}, providers()).namespace)
+    key = engine.one("SecretBackendKey")
+    assert (key["exportable"], key["allowPlaintextBackup"], key["deletionAllowed"]) == (False, False, False)
+
+
+def test_without_a_vault_nothing_is_made_there(run, engine, providers):
+    run(lambda: Tenant("vision", ARGS, providers()).namespace)
+    assert not [args for args in engine.made if args.typ.startswith("vault:")]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"gpus": -1}, "vision.gpus must be a whole number from 0 to 100000 (got -1)"),
+        ({"gpus": 1.5}, "vision.gpus must be a whole number from 0 to 100000 (got 1.5)"),
+        ({"memory": "lots"}, "vision.memory must be an amount of memory such as 512Mi or 64Gi (got 'lots')"),
+        (
+            {"ownership": {**OWNERSHIP, "owner": "Team Vision!"}},
+            "vision.ownership.owner must be 1 to 63 letters, digits, dots, hyphens or underscores, as in a label"
+            " (got 'Team Vision!')",
+        ),
+    ],
+)
+def test_a_wrong_value_is_refused_with_field_value_and_remedy(run, providers, change, message):
+    with pytest.raises(ConfigError) as refused:
+        run(lambda: Tenant("vision", {**ARGS, **change}, providers()))
+    assert str(refused.value) == message

@@ -1,0 +1,133 @@
+"""deploy.py: what it runs, in which order, and what it prints; `pulumi` is a script that notes its arguments."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import deploy
+
+DEPLOY = Path(deploy.__file__)
+RESOURCES = [
+    {"urn": "urn:pulumi:local::falaj::pulumi:pulumi:Stack::falaj-local", "type": "pulumi:pulumi:Stack"},
+    {
+        "urn": "urn:pulumi:local::falaj::falaj:index:EncryptedBucket::models",
+        "type": "falaj:index:EncryptedBucket",
+        "parent": "urn:pulumi:local::falaj::pulumi:pulumi:Stack::falaj-local",
+        "outputs": {"arn": "arn:aws:s3:::b", "bucket": "b"},
+    },
+    {
+        "urn": "urn:pulumi:local::falaj::falaj:index:Tenant::vision",
+        "type": "falaj:index:Tenant",
+        "parent": "urn:pulumi:local::falaj::pulumi:pulumi:Stack::falaj-local",
+        "outputs": {"namespace": "vision"},
+    },
+    {
+        "urn": "urn:pulumi:local::falaj::falaj:index:GpuNodePool$falaj:index:NodePool::gpu",
+        "type": "falaj:index:NodePool",
+        "parent": "urn:pulumi:local::falaj::falaj:index:GpuNodePool::gpu",
+        "outputs": {"poolName": "gpu"},
+    },
+]
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """Run deploy.py with a `pulumi` that notes its arguments; give the result and the notes."""
+    program = tmp_path / "pulumi"
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        f"open({str(tmp_path / 'calls')!r}, 'a').write(' '.join(sys.argv[1:]) + '\\n')\n"
+        "if 'export' in sys.argv: print(Path(os.environ['DEPLOYMENT']).read_text())\n"
+        "sys.exit(int(os.environ.get('FAIL', '0')) if 'up' in sys.argv else 0)\n"
+    )
+    program.chmod(program.stat().st_mode | stat.S_IEXEC)
+
+    def run(*arguments, pending=False, fail=0, inside=True):
+        deployment = {"resources": RESOURCES, "pending_operations": [{"type": "creating"}] if pending else []}
+        (tmp_path / "deployment").write_text(json.dumps({"deployment": deployment}))
+        environment = {
+            **os.environ,
+            "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+            "DEPLOYMENT": str(tmp_path / "deployment"),
+            "FAIL": str(fail),
+        }
+        environment.pop("FALAJ_LAB", None)
+        if inside:
+            environment["FALAJ_LAB"] = str(tmp_path)
+        done = subprocess.run(
+            [sys.executable, str(DEPLOY), *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        calls = tmp_path / "calls"
+        return done, calls.read_text().splitlines() if calls.exists() else []
+
+    return run
+
+
+def test_it_makes_the_stack_and_brings_it_up_in_the_lab(lab):
+    done, calls = lab()
+    assert done.returncode == 0, done.stderr
+    assert calls[0] == "stack select --create local --non-interactive"
+    (up,) = [call for call in calls if call.startswith("up ")]
+    assert "--stack local" in up
+    assert "-c falaj:target=lab" in up
+    assert not [call for call in calls if call.startswith(("refresh", "destroy"))]
+
+
+def test_the_policy_pack_comes_before_any_resource(lab):
+    _, calls = lab()
+    (up,) = [call for call in calls if call.startswith("up ")]
+    assert f"--policy-pack {DEPLOY.parents[1] / 'policies'}" in up
+    assert "--skip-preview" not in up
+
+
+def test_what_an_interrupted_run_left_open_is_settled_first(lab):
+    _, calls = lab(pending=True)
+    kinds = [call.split()[0] for call in calls]
+    assert kinds.index("refresh") < kinds.index("up")
+    assert "--clear-pending-creates" in calls[kinds.index("refresh")]
+
+
+def test_it_ends_with_what_exists_and_what_to_try(lab):
+    done, _ = lab()
+    lines = done.stdout.splitlines()
+    assert "EncryptedBucket  models  b" in lines
+    assert "Tenant           vision  vision" in lines
+    assert not [line for line in lines if line.startswith("NodePool")]
+    assert "kubectl -n vision" in done.stdout
+
+
+def test_a_failed_run_passes_its_exit_code_on_and_claims_nothing(lab):
+    done, _ = lab(fail=3)
+    assert done.returncode == 3
+    assert "COMPONENT" not in done.stdout
+
+
+def test_destroy_settles_and_destroys(lab):
+    done, calls = lab("prod", "--destroy", pending=True)
+    assert done.returncode == 0, done.stderr
+    assert [call.split()[0] for call in calls] == ["stack", "stack", "refresh", "destroy"]
+    assert "--stack prod" in calls[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "inside", "message"),
+    [
+        (["moon"], True, "error: no such environment: moon; choose one of dev, local, prod, staging\n"),
+        ([], False, "error: run this inside the lab: falaj-lab exec -- python stacks/deploy.py\n"),
+    ],
+)
+def test_what_a_person_can_put_right_is_one_line(lab, arguments, inside, message):
+    done, calls = lab(*arguments, inside=inside)
+    assert (done.returncode, done.stderr, calls) == (2, message, [])

@@ -1,0 +1,95 @@
+"""PlatformConfig: what is refused, in one line with the key's path, and that every environment reads."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from platform_config import Environment, PlatformConfigError, Target, read_config
+
+STACKS = Path(__file__).parents[2] / "stacks"
+
+
+def raw(environment="local", **changes):
+    """The configuration of an environment as Pulumi hands it to a program: text, JSON where it has structure."""
+    values = yaml.safe_load((STACKS / f"Pulumi.{environment}.yaml").read_text())["config"]
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        target = values
+        for index, parent in enumerate(parents):
+            target = target[int(parent) if parent.isdigit() else f"falaj:{parent}" if index == 0 else parent]
+        if value is None:
+            del target[last if parents else f"falaj:{last}"]
+        else:
+            target[last if parents else f"falaj:{last}"] = value
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+
+
+@pytest.mark.parametrize("environment", list(Environment))
+def test_every_committed_environment_reads(environment):
+    config = read_config(raw(environment))
+    assert config.environment is environment
+    assert config.target is (Target.LAB if environment is Environment.LOCAL else Target.AWS)
+    assert config.regime.home_region == "me-central-1"
+
+
+@pytest.mark.parametrize("environment", list(Environment))
+def test_no_environment_lets_a_default_provider_choose_region_or_account(environment):
+    settings = yaml.safe_load((STACKS / f"Pulumi.{environment}.yaml").read_text())["config"]
+    assert settings["pulumi:disable-default-providers"] == ["*"]
+
+
+def test_one_argument_takes_prod_into_the_lab():
+    assert read_config(raw("prod", target="lab")).target is Target.LAB
+
+
+def test_settings_of_other_namespaces_are_none_of_its_business():
+    assert read_config({**raw(), "aws:region": "me-central-1"}) == read_config(raw())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"colour": "blue"}, "falaj:colour is not a known key"),
+        ({"network__colour": "blue"}, "falaj:network.colour is not a known key"),
+        ({"owner": None}, "falaj:owner is missing"),
+        ({"regime__homeRegion": None}, "falaj:regime.homeRegion is missing"),
+        ({"target": "azure"}, "falaj:target should be 'lab' or 'aws'"),
+        ({"pools__0__min": 2, "pools__0__max": 1}, "falaj:pools[0].max must be >= min (got 1 < 2)"),
+        ({"pools__0__nodes": 9}, "falaj:pools[0].nodes must be from min to max (got 9, not 0 to 4)"),
+        ({"pools__0__instanceTypes": []}, "falaj:pools[0].instanceTypes List should have at least 1 item"),
+        ({"tenants__1__name": "vision"}, "falaj:tenants must differ in name (got vision twice)"),
+        ({"tenants__0__gpus": "many"}, "falaj:tenants[0].gpus should be a valid integer"),
+        ({"services__0__tenant": "nobody"}, "falaj:services detector: tenant nobody is not one of vision, speech"),
+        ({"services__0__pool": "tpu"}, "falaj:services detector: pool tpu is not one of gpu"),
+        (
+            {"services__0__models": "attic"},
+            "falaj:services detector: models attic is not one of datasets, models, logs",
+        ),
+        ({"services__0__replicas": 5}, "falaj:services detector needs 1 GPUs more than vision has"),
+        ({"buckets": "{not json"}, "falaj:buckets should be a valid list"),
+    ],
+)
+def test_a_wrong_setting_is_refused_in_one_line_with_its_path(changes, message):
+    with pytest.raises(PlatformConfigError) as refused:
+        read_config(raw(**changes))
+    assert str(refused.value).startswith(message)
+    assert "\n" not in str(refused.value)
+
+
+def test_every_wrong_setting_is_named_at_once():
+    with pytest.raises(PlatformConfigError) as refused:
+        read_config(raw(colour="blue", owner=None))
+    assert str(refused.value) == "falaj:owner is missing; falaj:colour is not a known key"
+
+
+def test_a_refusal_does_not_repeat_what_else_was_configured():
+    with pytest.raises(PlatformConfigError) as refused:
+        read_config(raw(costCentre=None, owner="cc-secret"))
+    assert "cc-secret" not in str(refused.value)
+
+
+def test_a_configuration_cannot_be_changed_after_it_was_read():
+    with pytest.raises(ValueError, match="frozen"):
+        read_config(raw()).owner = "somebody"
