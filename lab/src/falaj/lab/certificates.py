@@ -1,8 +1,8 @@
 """The lab's own certificate authorities: certificates, keys and kubeconfigs, made at random for each lab.
 
-There are three authorities. One signs what the Kubernetes API and OpenBao serve and accept. The second is etcd's alone, so
-that nobody who holds a certificate of the cluster can pass the API server by and talk to its store. The third signs the API
-server's calls to aggregated APIs, in which it vouches for the users it names.
+There are three authorities. One signs what the Kubernetes API and OpenBao serve and accept. The second is etcd's alone,
+so that nobody who holds a certificate of the cluster can pass the API server by and talk to its store. The third signs
+the API server's calls to aggregated APIs, in which it vouches for the users it names.
 """
 
 import base64

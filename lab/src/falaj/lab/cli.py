@@ -7,14 +7,13 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from falaj.lab import control, tools
 from falaj.lab.environment import EMULATED_PROVIDERS, environment, prepare_bin
@@ -109,24 +108,23 @@ def show_progress(lab: Lab, began: float) -> None:
 def show_endpoints(lab: Lab) -> None:
     """Say where the lab's services are, what they are, and what to try."""
     values = environment(lab)
-    for name, where, what in (
-        (
-            "Kubernetes",
-            f"https://127.0.0.1:{lab.ports()['kube-apiserver']}",
-            "real; its nodes are emulated by KWOK",
-        ),
-        ("AWS", values["AWS_ENDPOINT_URL"], "emulated by moto; node groups become KWOK nodes"),
-        ("OpenBao", values["VAULT_ADDR"], "real"),
-    ):
-        out.print(f"  {name:<11} {where:<26} {what}")
-    out.print("Try:")
+    kubernetes = f"https://127.0.0.1:{lab.ports()['kube-apiserver']}"
+    show_columns(
+        [
+            ("  Kubernetes", kubernetes, "real; its nodes are emulated by KWOK"),
+            ("  AWS", values["AWS_ENDPOINT_URL"], "emulated by moto; its EKS node groups become nodes of this cluster"),
+            ("  OpenBao", values["VAULT_ADDR"], "real"),
+        ]
+    )
     own = "" if lab == Lab.at() else f" --state {shlex.quote(str(lab.root))}"
-    for command, what in (
-        (f"falaj-lab{own} exec -- kubectl get nodes", "one command against the lab"),
-        (f'eval "$(falaj-lab{own} env)"', "lead this shell to the lab"),
-        (f"falaj-lab{own} status", "how its services are"),
-    ):
-        out.print(f"  {command:<44} {what}", markup=False)
+    out.print("Try:")
+    show_columns(
+        [
+            (f"  falaj-lab{own} exec -- kubectl get nodes", "run one command against the lab"),
+            (f'  eval "$(falaj-lab{own} env)"', "lead this shell to the lab"),
+            (f"  falaj-lab{own} status", "see how its services are"),
+        ]
+    )
 
 
 @app.command()
@@ -193,21 +191,17 @@ def status(
     if as_json:
         print(json.dumps({"lab": str(lab.root), "state": overall, "services": list(map(asdict, views))}, indent=2))  # noqa: T201 (for programs)
         raise typer.Exit(code)
-    table = Table("service", "state", "pid", "port", "for", "restarts", "memory", "note", box=None, pad_edge=False)
-    for view in views:
-        running = view.pid is not None
-        table.add_row(
-            view.name,
-            view.state,
-            str(view.pid or ""),
-            str(view.port or ""),
-            duration(time.time() - view.since) if running else "",
-            str(view.restarts) if running else "",
-            f"{view.memory >> 20} MiB" if running else "",
-            view.note,
-        )
     out.print(f"{lab.root}: {overall}", markup=False)
-    out.print(table)
+    rows: list[tuple[str, ...]] = [("service", "state", "pid", "port", "for", "restarts", "memory", "note")]
+    for view in views:
+        port = str(view.port or "")
+        running = (
+            (str(view.pid), port, duration(time.time() - view.since), str(view.restarts), f"{view.memory >> 20} MiB")
+            if view.pid
+            else ("", port, "", "", "")
+        )
+        rows.append((view.name, view.state, *running, view.note))
+    show_columns(rows)
     raise typer.Exit(code)
 
 
@@ -319,17 +313,16 @@ def doctor(context: typer.Context) -> None:
     """
     lab: Lab = context.obj
     problems: list[str] = []
-    table = Table("tool", "version", "from", "why", box=None, pad_edge=False)
+    rows: list[tuple[str, ...]] = [("tool", "version", "from", "why")]
     for name in tools.table():
         tool = tools.resolve(name)
-        table.add_row(name, tool.version, tool.origin, tool.why)
+        rows.append((name, tool.version, tool.origin, tool.why))
     for name, sdk in EMULATED_PROVIDERS.items():
         plugin = tools.provider_plugin(name)
-        if plugin:
-            table.add_row(f"provider {name}", plugin.version, plugin.origin, plugin.why)
-        else:
-            table.add_row(f"provider {name}", "", "falaj-lab", f"no official plugin found; emulated, for the {sdk} SDK")
-    out.print(table)
+        known = (plugin.version, plugin.origin, plugin.why) if plugin else None
+        emulated = ("", "falaj-lab", f"no official plugin found; emulated, with the names of the SDK {sdk}")
+        rows.append((f"provider {name}", *(known or emulated)))
+    show_columns(rows)
     place = next(path for path in (lab.root, *lab.root.parents) if path.exists())
     free = shutil.disk_usage(place).free
     out.print(
@@ -364,6 +357,14 @@ def parse_port(text: str) -> tuple[str, int]:
     if not number.isdecimal() or int(number) > 65535:
         raise LabError(f"--port {text}: write NAME=N with a port number, or 0 for a new one, for example moto=0")
     return name, int(number)
+
+
+def show_columns(rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows, their columns aligned; the last may be long."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]
+        out.print("  ".join(cells).rstrip(), markup=False)
 
 
 def duration(seconds: float) -> str:

@@ -35,6 +35,8 @@ SOON = 0.2
 """Seconds between the checks of a service that does not answer yet."""
 CHECK = 2.0
 """Seconds between the checks of one that did."""
+GRACE = 6.0
+"""Seconds without an answer for which one that did is still called healthy: a busy machine makes checks late."""
 HUNG = 30.0
 """Seconds without an answer after which a service that did answer is restarted."""
 PATIENCE = 15.0
@@ -109,10 +111,9 @@ class Supervisor:
         """Run a service again and again; give it up when it ends too often, until it is asked for again."""
         ends: deque[float] = deque(maxlen=RESTARTS)
         while True:
-            for need in service.needs:
-                if not self.ready[need].is_set():
-                    self.change(service, phase=Phase.WAITING, note=f"waits for {need}")
-                    await self.ready[need].wait()
+            while missing := [need for need in service.needs if not self.ready[need].is_set()]:
+                self.change(service, phase=Phase.WAITING, note=f"waits for {missing[0]}")
+                await self.ready[missing[0]].wait()
             why = await self.run_once(service)
             logger.warning("%s %s", service.name, why)
             now = time.monotonic()
@@ -160,21 +161,23 @@ class Supervisor:
     async def watch(self, service: Service, process: Process) -> str:
         """Check a running service until it ends or hangs; say which."""
         exited = asyncio.ensure_future(process.wait())
-        name, allowed, last_answer = service.name, service.deadline, time.monotonic()
+        name, answered, last_answer = service.name, False, time.monotonic()
         while True:
-            problem = await self.check(service, first=not self.ready[name].is_set())
+            problem = await self.check(service, first=not answered)
             if exited.done():
                 return f"ended with {outcome(exited.result())}: {last_words(log_path(self.lab, name))}"
             silent = time.monotonic() - last_answer
             if problem is None:
-                allowed, last_answer = HUNG, time.monotonic()
+                answered, last_answer = True, time.monotonic()
                 self.ready[name].set()
                 self.change(service, phase=Phase.HEALTHY, note="")
-            elif silent > allowed:
+            elif silent > (HUNG if answered else service.deadline):
                 return f"did not answer for {silent:.0f} s: {problem}"
-            else:
-                phase = Phase.UNHEALTHY if allowed == HUNG else Phase.STARTING
-                self.change(service, phase=phase, note=problem)
+            elif not answered:
+                self.change(service, note=problem)
+            elif silent > GRACE:
+                self.ready[name].clear()
+                self.change(service, phase=Phase.UNHEALTHY, note=problem)
             await asyncio.wait({exited}, timeout=SOON if problem else CHECK)
 
     async def check(self, service: Service, *, first: bool) -> str | None:
