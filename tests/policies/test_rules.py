@@ -1,9 +1,10 @@
 """Each rule passes a sound resource, fails an unsound one, and is undetermined where the deciding value is unknown."""
 
+import dataclasses
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -618,3 +619,28 @@ def test_companions_are_found_by_value_where_the_engine_names_no_origin() -> Non
     by_name = make(BLOCK, {"bucket": "data"} | BLOCKED, name="block")
     assert verdict("FJ-S3-003", bucket(by_name)) is Verdict.PASS
     assert verdict("FJ-S3-003", bucket(make(BLOCK, {"bucket": "other"} | BLOCKED, name="block"))) is Verdict.FAIL
+
+
+PLANTED = "Pl4ntedS3cret"
+
+
+def planted(value: Any) -> Iterator[Any]:
+    """Yield the value with a secret in the place, at the end or in the middle of each of its strings, one at a time."""
+    if isinstance(value, str):
+        yield from (PLANTED, value + PLANTED, value[: len(value) // 2] + PLANTED + value[len(value) // 2 :])
+    elif isinstance(value, dict):
+        yield from (value | {key: changed} for key, child in value.items() for changed in planted(child))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from ([*value[:index], changed, *value[index + 1 :]] for changed in planted(child))
+
+
+@pytest.mark.parametrize("case", CASES, ids=named)
+def test_no_message_holds_a_property_s_value(case: Case) -> None:
+    for stack in (case.good, case.bad, case.unknown):
+        for number, resource in enumerate(stack):
+            for properties in planted(resource.properties.value):
+                changed = dataclasses.replace(resource, properties=View(properties))
+                graph = Graph([*stack[:number], changed, *stack[number + 1 :]])
+                judgement = judge(BY_ID[case.rule], graph.resources[0], Context({}, graph))
+                assert PLANTED not in str(judgement)

@@ -68,7 +68,7 @@ class Statement:
 
     def open_to_anyone(self) -> Fact:
         """Return whether it lets in callers that it does not name: a wildcard, or everyone but some."""
-        return self.allows() & (self.names_anyone() | self.view["NotPrincipal"].is_set()) & ~self.bounded()
+        return (self.names_anyone() | self.view["NotPrincipal"].is_set()) & self.allows() & ~self.bounded()
 
     def names_anyone(self) -> Fact:
         """Return whether its principal is everyone; AWS takes no other wildcards than a whole ``*``."""
@@ -92,14 +92,14 @@ class Statement:
     def grants_every_action(self) -> Fact:
         """Return whether it grants all actions, or all but some."""
         every = any_of((action.test(_is_wildcard) for action in self.view["Action"].each()), self.view["Action"].path)
-        return self.allows() & (every | self.view["NotAction"].is_set())
+        return (every | self.view["NotAction"].is_set()) & self.allows()
 
     def grants_every_resource(self) -> Fact:
         """Return whether it grants on all resources, or on all but some."""
         every = any_of(
             (resource.test(_is_wildcard) for resource in self.view["Resource"].each()), self.view["Resource"].path
         )
-        return self.allows() & (every | self.view["NotResource"].is_set())
+        return (every | self.view["NotResource"].is_set()) & self.allows()
 
     def denies_plaintext(self) -> Fact:
         """Return whether it denies everyone every use of a bucket and its objects without TLS, whatever else holds."""

@@ -134,8 +134,8 @@ class Rule:
     """Resource types that it judges; ``aws:*`` stands for every type of that provider."""
     remediation: str
     check: Callable[[Resource, Context], Checks]
-    graph: bool = False
-    """Whether it needs the whole stack. Such a rule sees outputs, and runs when the program has ended."""
+    reads: tuple[str, ...] = ()
+    """Types of other resources that it reads. Such a rule sees outputs, and runs when the program has ended."""
     settings: Mapping[str, Setting] = field(default_factory=dict[str, Setting])
 
     def __post_init__(self) -> None:
@@ -156,13 +156,13 @@ def rule(  # noqa: PLR0917 - reads as a row of a table
     types: tuple[str, ...],
     remediation: str,
     *,
-    graph: bool = False,
+    reads: tuple[str, ...] = (),
     settings: Mapping[str, Setting] | None = None,
 ) -> Callable[[Callable[[Resource, Context], Checks]], Rule]:
     """Make a rule of the function below it."""
 
     def make(check: Callable[[Resource, Context], Checks]) -> Rule:
-        return Rule(id, title, severity, controls, types, remediation, check, graph, settings or {})
+        return Rule(id, title, severity, controls, types, remediation, check, reads, settings or {})
 
     return make
 

@@ -30,24 +30,22 @@ class Tally:
     """The latest verdict of each rule on each resource, and the types that no rule knows."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        self._known = frozenset(type_ for rule in rules for type_ in rule.types)
+        self._known = frozenset(type_ for rule in rules for type_ in (*rule.types, *rule.reads))
         self._verdicts: dict[tuple[str, str], Verdict] = {}
 
     def add(self, judgement: Judgement) -> None:
         """Remember a verdict."""
         self._verdicts[judgement.rule, judgement.urn] = judgement.verdict
 
-    def summary(self, resources: Iterable[Resource]) -> list[str]:
-        """Return what a reader must know beside the failures: verdicts that wait, types that nobody judges."""
+    def summary(self, types: set[str]) -> list[str]:
+        """Return what a reader must know beside the failures: verdicts that wait, and which types nobody judges."""
         lines: list[str] = []
         waiting = Counter(rule for (rule, _), verdict in self._verdicts.items() if verdict is Verdict.UNDETERMINED)
         if waiting:
             listed = ", ".join(f"{rule} ({count})" for rule, count in sorted(waiting.items()))
-            lines.append(f"{waiting.total()} verdicts are undetermined until their values are known: {listed}")
-        # Components, and providers themselves, have no provider.
-        types = {resource.type for resource in resources if resource.provider.value is not None}
+            lines.append(f"Verdicts undetermined until values are known, {waiting.total()} in all: {listed}")
         if unmapped := sorted(types - self._known):
-            lines.append(f"{len(unmapped)} types are judged by no rule of their own: {', '.join(unmapped)}")
+            lines.append(f"Types judged by no rule of their own, {len(unmapped)} in all: {', '.join(unmapped)}")
         return lines
 
 
@@ -59,7 +57,7 @@ def policies(rules: Iterable[Rule], settings: Mapping[str, Any] | None = None) -
     chosen = list(rules)
     tally = Tally(chosen)
     made: list[policy.Policy] = [
-        _stack_policy(rule, settings or {}, tally) if rule.graph else _resource_policy(rule, settings or {}, tally)
+        _stack_policy(rule, settings or {}, tally) if rule.reads else _resource_policy(rule, settings or {}, tally)
         for rule in chosen
     ]
     return [*made, _summary_policy(tally)]
@@ -71,8 +69,8 @@ def _resource_policy(rule: Rule, defaults: Mapping[str, Any], tally: Tally) -> p
             args.not_applicable()
         judgement = judge(rule, resource_of(args), Context({**defaults, **args.get_config()}))
         tally.add(judgement)
-        for failure in judgement.failures:
-            report(failure, None)
+        if judgement.failures:
+            report(_message(rule, judgement), None)
         if judgement.undecided:
             raise _UndeterminedError("; ".join(judgement.undecided))
         if judgement.verdict is Verdict.NOT_APPLICABLE:
@@ -83,14 +81,18 @@ def _resource_policy(rule: Rule, defaults: Mapping[str, Any], tally: Tally) -> p
 
 def _stack_policy(rule: Rule, defaults: Mapping[str, Any], tally: Tally) -> policy.StackValidationPolicy:
     def validate(args: policy.StackValidationArgs, report: policy.ReportViolation) -> None:
-        graph = Graph(resource_of(resource) for resource in args.resources)
+        graph = Graph(
+            resource_of(resource)
+            for resource in args.resources
+            if rule.judges(resource.resource_type) or resource.resource_type in rule.reads
+        )
         context = Context({**defaults, **args.get_config()}, graph)
         undecided: list[str] = []
         judged = [judge(rule, resource, context) for resource in graph.resources if rule.judges(resource.type)]
         for judgement in judged:
             tally.add(judgement)
-            for failure in judgement.failures:
-                report(failure, judgement.urn)
+            if judgement.failures:
+                report(_message(rule, judgement), judgement.urn)
             undecided += (f"{judgement.urn.rpartition('::')[2]}: {reason}" for reason in judgement.undecided)
         if undecided:
             raise _UndeterminedError("; ".join(undecided))
@@ -102,7 +104,8 @@ def _stack_policy(rule: Rule, defaults: Mapping[str, Any], tally: Tally) -> poli
 
 def _summary_policy(tally: Tally) -> policy.StackValidationPolicy:
     def validate(args: policy.StackValidationArgs, report: policy.ReportViolation) -> None:
-        for line in tally.summary(resource_of(resource) for resource in args.resources):
+        # Components, and providers themselves, have no provider.
+        for line in tally.summary({each.resource_type for each in args.resources if each.provider is not None}):
             report(line, None)
 
     return policy.StackValidationPolicy(
@@ -130,6 +133,15 @@ def resource_of(args: policy.ResourceValidationArgs | policy.PolicyResource) -> 
         View(provider, "provider"),
         links,
     )
+
+
+def _message(rule: Rule, judgement: Judgement) -> str:
+    """Return what is wrong, what to do and which controls ask for it; the CLI shows nothing else of a policy."""
+    served: dict[str, list[str]] = {}
+    for control in rule.controls:
+        served.setdefault(CONTROLS[control].framework, []).append(control)
+    serves = "; ".join(f"{framework} {', '.join(controls)}" for framework, controls in served.items())
+    return "\n".join((*judgement.failures, f"To do: {rule.remediation}", f"Serves: {serves}"))
 
 
 def _description(rule: Rule) -> dict[str, Any]:

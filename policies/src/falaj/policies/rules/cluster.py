@@ -33,7 +33,7 @@ def pod_security(namespace: Resource, _: Context) -> Checks:
     ("A.8.22", "A.8.12", "A.8.20"),
     (NAMESPACE, *POD_TYPES),
     "Declare a NetworkPolicy with an empty podSelector, policyTypes Ingress and Egress, and no rules.",
-    graph=True,
+    reads=(NAMESPACE, _NETWORK_POLICY),
 )
 def default_deny(resource: Resource, context: Context) -> Checks:
     """Pods are judged by their namespace; where another stack declares it, that stack knows."""
@@ -45,13 +45,17 @@ def default_deny(resource: Resource, context: Context) -> Checks:
         return
     place = _namespace(resource)
     declared = any_of(_lies_in(resource, namespace) for namespace in context.graph.of((NAMESPACE,)))
-    yield never(~declared & place.equals("default"), "pods run in the namespace default")
+    by_default = place.equals("default")
+    yield never(by_default & ~declared, "pods run in the namespace default")
     denied = all_of(
         any_of(_same(place, _namespace(policy)) & _denies(policy, direction) for policy in policies)
         for direction in _DIRECTIONS
     )
     elsewhere = Fact(None, place.path)
-    yield must(declared | denied | elsewhere, "is declared elsewhere, and no NetworkPolicy here denies its traffic")
+    yield must(
+        declared | denied | by_default | elsewhere,
+        "is declared elsewhere, and no NetworkPolicy here denies its traffic",
+    )
 
 
 @rule(

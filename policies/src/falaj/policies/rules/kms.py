@@ -21,7 +21,7 @@ def rotation(key: Resource, _: Context) -> Checks:
     rotatable = ~(spec.is_set() & ~spec.equals("SYMMETRIC_DEFAULT")) & ~(
         usage.is_set() & ~usage.equals("ENCRYPT_DECRYPT")
     )
-    yield never(rotatable & ~key["enableKeyRotation"].is_true(), "yearly rotation is not on")
+    yield never(~key["enableKeyRotation"].is_true() & rotatable, "yearly rotation is not on")
 
 
 @rule(

@@ -13,6 +13,7 @@ _GROUP_RULES = (
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
 )
+_FLOW_LOG = "aws:ec2/flowLog:FlowLog"
 _RANGES = ("cidrBlocks", "ipv6CidrBlocks", "cidrIpv4", "cidrIpv6")
 # Wider than these is no longer somebody's network: 10.0.0.0/8 is the widest private range.
 _WIDEST = {4: 8, 6: 16}
@@ -86,11 +87,11 @@ def internet_gateways(gateway: Resource, _: Context) -> Checks:
     ("A.8.15", "A.8.16", "ZT-7"),
     ("aws:ec2/vpc:Vpc", "aws:ec2/defaultVpc:DefaultVpc"),
     "Declare a FlowLog for the VPC with trafficType ALL.",
-    graph=True,
+    reads=(_FLOW_LOG,),
 )
 def flow_logs(vpc: Resource, context: Context) -> Checks:
     """Refused traffic alone does not show what went out."""
-    found = context.graph.companions(vpc, ("aws:ec2/flowLog:FlowLog",), "vpcId")
+    found = context.graph.companions(vpc, (_FLOW_LOG,), "vpcId")
     yield must(any_of(refers & log["trafficType"].equals("ALL") for log, refers in found), "no flow log of all traffic")
 
 

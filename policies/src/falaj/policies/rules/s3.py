@@ -52,7 +52,7 @@ def bucket_policy(policy: Resource, _: Context) -> Checks:
     ("A.8.3",),
     BUCKETS,
     "Declare a BucketPublicAccessBlock for the bucket.",
-    graph=True,
+    reads=_PUBLIC_ACCESS_BLOCKS,
 )
 def has_public_access_block(bucket: Resource, context: Context) -> Checks:
     """What the block says is judged on its own."""
@@ -67,7 +67,7 @@ def has_public_access_block(bucket: Resource, context: Context) -> Checks:
     ("A.8.24", "A.5.34"),
     BUCKETS,
     "Declare a BucketServerSideEncryptionConfiguration with sseAlgorithm aws:kms and kmsMasterKeyId.",
-    graph=True,
+    reads=_ENCRYPTIONS,
 )
 def has_customer_key(bucket: Resource, context: Context) -> Checks:
     """AWS's own key is nobody's to revoke."""
@@ -91,7 +91,7 @@ def has_customer_key(bucket: Resource, context: Context) -> Checks:
     ("A.8.24", "A.8.21", "ZT-2"),
     BUCKETS,
     "Deny s3:* on the bucket and its objects to everyone where aws:SecureTransport is false.",
-    graph=True,
+    reads=_POLICIES,
 )
 def has_tls_only(bucket: Resource, context: Context) -> Checks:
     """A bucket may carry its policy itself."""
@@ -109,7 +109,7 @@ def has_tls_only(bucket: Resource, context: Context) -> Checks:
     ("A.8.3", "A.5.15"),
     BUCKETS,
     "Declare BucketOwnershipControls with objectOwnership BucketOwnerEnforced, which switches access lists off.",
-    graph=True,
+    reads=_OWNERSHIPS,
 )
 def has_ownership(bucket: Resource, context: Context) -> Checks:
     """Access lists are a second way to share that no policy bounds."""

@@ -172,7 +172,7 @@ def literal_secrets(pod: View) -> Checks:
     for container in containers(pod):
         for variable in container["env"].each():
             value = variable["value"]
-            named = variable["name"].test(_names_secret) & value.is_set()
+            named = value.is_set() & variable["name"].test(_names_secret)
             yield never(named | value.test(_looks_secret), "holds a secret in the clear")
 
 
