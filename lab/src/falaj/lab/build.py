@@ -23,6 +23,9 @@ from falaj.lab.table import MODULES, GoCommand, Module, Patch, Tool, cache, modu
 FLAGS = ("-mod=readonly", "-trimpath")
 """go.mod and go.sum stay as they are; the same sources give the same program wherever they are built."""
 
+NO_DEBUG = "-gcflags=all=-dwarf=false"
+"""Tables for debuggers, which the linker would leave out (-s -w) anyway; the traces of a panic do not need them."""
+
 _compiling = threading.Lock()
 """One module is compiled at a time: Go itself keeps every core busy."""
 
@@ -84,9 +87,9 @@ class Workshop:
 
 def build(tools: Sequence[Tool], go: Path, progress: Progress) -> None:
     """Build commands into the cache; the sources of one module are fetched while another is compiled."""
-    by_module = {modules()[name]: tuple(group) for name, group in groupby(sorted(tools, key=_module), key=_module)}
-    check_space(list(by_module), go)
-    progress.side_by_side([partial(_build_module, *item, go, progress) for item in by_module.items()])
+    builds = [(modules()[name], tuple(group)) for name, group in groupby(sorted(tools, key=_module), key=_module)]
+    check_space([module for module, _ in builds], go)
+    progress.side_by_side([partial(_build_module, module, group, go, progress) for module, group in builds])
 
 
 def environment() -> dict[str, str]:
@@ -119,9 +122,10 @@ def check_space(building: Sequence[Module], go: Path) -> None:
         folder = next(p for p in (names[disk], *names[disk].parents) if p.exists())
         free = shutil.disk_usage(folder).free // 2**20
         if free < need:
+            names_built = ", ".join(module.name for module in building)
             raise LabError(
-                f"building {', '.join(m.name for m in building)} takes {need} MiB of disk,"
-                f" and {names[disk]} has {free} MiB free; free some space, or set FALAJ_CACHE, GOCACHE and GOMODCACHE to a larger disk"
+                f"building {names_built} takes {need} MiB of disk and {names[disk]} has {free} MiB; free some space,"
+                " or set FALAJ_CACHE, GOCACHE and GOMODCACHE to a larger disk"
             )
 
 
@@ -173,8 +177,8 @@ def _make(workshop: Workshop, tools: Sequence[Tool], task: Task) -> None:
         apply(patch, workshop, workshop.folder / f"patched-{number}")
     commands = [tool.made_from for tool in tools if isinstance(tool.made_from, GoCommand)]
     sources = _sources(workshop, [command.package for command in commands], task)
+    task.pause("sources are here; waiting for the cores")
     while not _compiling.acquire(timeout=0.5):
-        task.update(0.0, "sources are here; waiting for the cores")
         workshop.progress.check()
     try:
         task.restart()
@@ -236,7 +240,7 @@ def _compile(workshop: Workshop, commands: Sequence[GoCommand], sources: Sources
     flags = " ".join(["-s", "-w", *variables])
     packages = [command.package for command in commands]
     task.update(0.0, f"0 of {total} packages")
-    workshop.run("build", *FLAGS, "-v", "-ldflags", flags, "-o", "bin/", *packages, on_line=follow)
+    workshop.run("build", *FLAGS, "-v", NO_DEBUG, "-ldflags", flags, "-o", "bin/", *packages, on_line=follow)
 
 
 def program_name(package: str) -> str:

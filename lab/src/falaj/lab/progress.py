@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -40,6 +41,7 @@ class Task:
     progress: "Progress"
     detail: str = ""
     fraction: float = 0.0
+    waiting: bool = False
     started: float = field(default_factory=time.monotonic)
     ended: float | None = None
 
@@ -47,14 +49,13 @@ class Task:
         """Record how far the work is."""
         self.fraction, self.detail = fraction, detail
 
+    def pause(self, reason: str) -> None:
+        """Wait for other work."""
+        self.waiting, self.detail = True, reason
+
     def restart(self) -> None:
         """Start to count the time only now: what went before was waiting."""
-        self.started = time.monotonic()
-
-    def say(self, message: str) -> None:
-        """Tell something at once, terminal or not."""
-        self.detail = message
-        self.progress.say(f"{self.label}: {message}")
+        self.waiting, self.started = False, time.monotonic()
 
     def finish(self, outcome: str = "done") -> None:
         """End the task, and say how long it took."""
@@ -69,14 +70,21 @@ class Task:
     @property
     def remaining(self) -> float:
         """Seconds that are probably left: by the average at first, then by this machine's own pace."""
-        if self.fraction < 0.05:
-            return max(self.seconds - self.elapsed, 0.0)
-        return self.elapsed / self.fraction * (1 - self.fraction)
+        if self.waiting or self.fraction == 0:
+            return self.seconds
+        average = max(self.seconds - self.elapsed, 0.0)
+        pace = self.elapsed / self.fraction * (1 - self.fraction)
+        return average + (pace - average) * min(2 * self.fraction, 1.0)
+
+    @property
+    def times(self) -> str:
+        """How long it has taken, and how long it will yet take."""
+        so_far = "" if self.waiting else f"{clock(self.elapsed)} so far, "
+        return f"{so_far}about {clock(self.remaining)} left"
 
     def line(self) -> str:
         """Return the task in one plain line."""
-        detail = f" {self.detail}," if self.detail else ""
-        return f"{self.label}:{detail} {clock(self.elapsed)} so far, about {clock(self.remaining)} left"
+        return f"{self.label}: {self.detail}{', ' if self.detail else ''}{self.times}"
 
 
 class Progress:
@@ -125,10 +133,8 @@ class Progress:
         rows = Table.grid(padding=(0, 1))
         for task in [t for t in self._tasks if t.ended is None]:
             bar = ProgressBar(total=1.0, completed=task.fraction, width=20)
-            times = f"{clock(task.elapsed)}, about {clock(task.remaining)} left"
-            rows.add_row(
-                Text(task.label), bar, Text(f"{task.fraction:4.0%}"), Text(times), Text(task.detail, style="dim")
-            )
+            percent = Text(f"{task.fraction:4.0%}")
+            rows.add_row(Text(task.label), bar, percent, Text(task.times), Text(task.detail, style="dim"))
         return Group(rows)
 
     def side_by_side(self, jobs: Sequence[Callable[[], object]]) -> None:
@@ -170,17 +176,20 @@ class Progress:
         """Run a program in a process group of its own, hand over each line that it prints, and return its status."""
         with self._guard:
             self.check()
-            child = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                env=env,
-                cwd=cwd,
-                start_new_session=True,
-            )
+            try:
+                child = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    errors="replace",
+                    env=env,
+                    cwd=cwd,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise LabError(f"cannot run {command[0]}: {error.strerror}") from error
             self._children.add(child)
         try:
             assert child.stdout is not None
@@ -223,17 +232,12 @@ def locked(name: str, task: Task) -> Generator[None]:
     """Hold the lock of one build, so that it is never made twice at once; the second waits, and says so."""
     path = make_folder(cache() / "locks") / name
     with path.open("a") as file:
-        said = False
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not said:
-                    task.say("another falaj-lab is at it; waiting for it to finish")
-                said = True
-                task.progress.wait(0.5)
-        if said:
+        while not _try_lock(file):
+            if not task.waiting:
+                task.pause("another falaj-lab is at it; waiting for it to finish")
+                task.progress.say(f"{task.label}: {task.detail}")
+            task.progress.wait(0.5)
+        if task.waiting:
             task.restart()
         yield
 
@@ -276,3 +280,12 @@ def _end(child: subprocess.Popen[str]) -> None:
     if child.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGTERM)
+
+
+def _try_lock(file: IO[str]) -> bool:
+    """Take the lock on a file, if nobody holds it; the system gives it back when the process ends, however it ends."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
