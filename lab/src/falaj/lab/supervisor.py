@@ -133,7 +133,8 @@ class Supervisor:
         """Start a service, watch it to its end, and say why it ended."""
         try:
             process = await self.start(service)
-        except (OSError, LabError) as error:
+        except Exception as error:
+            logger.exception("%s cannot be started", service.name)
             return f"cannot be started: {error}"
         try:
             return await self.watch(service, process)
@@ -279,7 +280,7 @@ def last_words(log: Path) -> str:
 
 def rotate(lab: Lab) -> None:
     """Keep each log's latest part and one older: the service writes on, at the end of a file made empty."""
-    for log in lab.folder("logs").glob("*.log"):
+    for log in (lab.root / "logs").glob("*.log"):
         with contextlib.suppress(OSError):
             # The API server rotates its audit log itself.
             if log.name != "audit.log" and log.stat().st_size > LOG_SIZE:
