@@ -1,0 +1,175 @@
+"""The rules pass falaj's own platform, in every environment, and fail it after a single unsafe change."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+from pulumi.runtime import mocks
+
+from falaj.policies import RULES, Verdict
+from falaj.policies.model import Context, Graph, Judgement, Resource, judge
+from falaj.policies.values import View, decode, decode_provider
+
+STACKS = Path(__file__).parents[2] / "stacks"
+ENVIRONMENTS = sorted(path.name.split(".")[1] for path in STACKS.glob("Pulumi.*.yaml"))
+
+
+class Recorder(mocks.Mocks):
+    """Accepts every resource and remembers it as rules see it after an apply."""
+
+    def __init__(self) -> None:
+        self.providers: dict[str, Any] = {}
+        self.resources: list[Resource] = []
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        outputs = {"arn": f"arn:aws:mock:me-central-1:123456789012:{args.name}", **args.inputs}
+        if args.typ == "kubernetes:core/v1:Secret":
+            outputs["data"] = {"token": "dG9rZW4="}
+        identity = f"{args.name}-id"
+        is_provider = args.typ.startswith("pulumi:providers:")
+        properties = (decode_provider if is_provider else decode)(args.inputs)
+        if is_provider:
+            self.providers[identity] = properties
+        provider = View(self.providers.get((args.provider or "").rpartition("::")[2]), "provider")
+        urn = f"urn:pulumi:test::falaj::{args.typ}::{args.name}"
+        self.resources.append(Resource(args.typ, urn, args.name, View({"id": identity, **properties}), provider))
+        return identity, outputs
+
+    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        raise AssertionError(f"the platform looks nothing up, but {args.token} was called")
+
+
+@pytest.fixture
+def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[Resource]]:
+    """Compose an environment as in the lab and return what it registers."""
+    monkeypatch.syspath_prepend(str(STACKS))
+    kubeconfig = tmp_path / "kubeconfig"
+    (tmp_path / "ca.crt").write_text("CA")
+    lab = {"server": "https://127.0.0.1:7443", "certificate-authority": "ca.crt"}
+    contexts = [{"name": "lab", "context": {"cluster": "lab"}}]
+    config = {"current-context": "lab", "contexts": contexts, "clusters": [{"name": "lab", "cluster": lab}]}
+    kubeconfig.write_text(yaml.safe_dump(config))
+    variables = {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:5000",
+        "KUBECONFIG": str(kubeconfig),
+        "VAULT_ADDR": "https://127.0.0.1:8200",
+    }
+
+    def make(environment: str) -> list[Resource]:
+        from composition import compose
+        from platform_config import read_config
+        from targets import make_providers
+
+        values = yaml.safe_load((STACKS / f"Pulumi.{environment}.yaml").read_text())["config"]
+        raw = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+        recorder = Recorder()
+        mocks.set_mocks(recorder)
+
+        def program() -> pulumi.Output[Any]:
+            config = read_config(raw | {"falaj:target": "lab"})
+            return pulumi.Output.from_input(compose(config, make_providers(config, variables)).outputs())
+
+        pulumi.runtime.test(program)()
+        return recorder.resources
+
+    return make
+
+
+def judge_all(resources: list[Resource]) -> list[Judgement]:
+    context = Context({}, Graph(resources))
+    return [judge(rule, resource, context) for resource in resources for rule in RULES]
+
+
+def failing(resources: list[Resource]) -> set[str]:
+    return {judgement.rule for judgement in judge_all(resources) if judgement.verdict is Verdict.FAIL}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_platform_fails_no_rule_and_leaves_none_undetermined(
+    platform: Callable[[str], list[Resource]], environment: str
+) -> None:
+    judgements = judge_all(platform(environment))
+    assert [each for each in judgements if each.verdict in (Verdict.FAIL, Verdict.UNDETERMINED)] == []
+
+
+def test_most_rules_find_something_to_judge_in_the_platform(platform: Callable[[str], list[Resource]]) -> None:
+    judged = {each.rule for each in judge_all(platform("prod")) if each.verdict is Verdict.PASS}
+    # These forbid what a sound platform does not have at all.
+    absent = {"FJ-NET-003", "FJ-IAM-003", "FJ-POD-007", "FJ-POD-008"}
+    assert {rule.id for rule in RULES} - judged <= absent
+
+
+def changed(value: Any, path: list[str | int], new: Any) -> Any:
+    """Return the value with one place in it replaced."""
+    if not path:
+        return new
+    key, *rest = path
+    if isinstance(value, list) and isinstance(key, int):
+        return [changed(child, rest, new) if index == key else child for index, child in enumerate(value)]
+    return {**(value or {}), key: changed((value or {}).get(key), rest, new)}
+
+
+CONTAINER: list[str | int] = ["spec", "template", "spec", "containers", 0]
+ANYONE = json.dumps({"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "arn:aws:s3:::x"}]})
+MUTATIONS: list[tuple[str, list[str | int], Any, set[str]]] = [
+    ("Key", ["enableKeyRotation"], False, {"FJ-KMS-001"}),
+    ("Key", ["multiRegion"], True, {"FJ-KMS-002"}),
+    ("Key", ["policy"], ANYONE, {"FJ-KMS-003"}),
+    ("Key", ["region"], "eu-west-1", {"FJ-RES-001"}),
+    ("BucketPublicAccessBlock", ["restrictPublicBuckets"], False, {"FJ-S3-001"}),
+    ("BucketPublicAccessBlock", ["bucket"], "another", {"FJ-S3-003"}),
+    ("BucketServerSideEncryptionConfiguration", ["rules"], [], {"FJ-S3-004"}),
+    ("BucketPolicy", ["policy"], ANYONE, {"FJ-S3-002", "FJ-S3-005"}),
+    ("BucketOwnershipControls", ["rule", "objectOwnership"], "ObjectWriter", {"FJ-S3-006"}),
+    ("SecurityGroupIngressRule", ["cidrIpv4"], "0.0.0.0/0", {"FJ-NET-001"}),
+    ("Subnet", ["mapPublicIpOnLaunch"], True, {"FJ-NET-002"}),
+    ("FlowLog", ["trafficType"], "REJECT", {"FJ-NET-004"}),
+    ("VpcEndpoint", ["policy"], None, {"FJ-NET-005"}),
+    ("Cluster", ["vpcConfig", "endpointPublicAccess"], True, {"FJ-EKS-001"}),
+    ("Cluster", ["enabledClusterLogTypes"], ["api"], {"FJ-EKS-002"}),
+    ("Cluster", ["encryptionConfig"], None, {"FJ-EKS-003"}),
+    ("Cluster", ["accessConfig", "authenticationMode"], "CONFIG_MAP", {"FJ-EKS-004"}),
+    ("NodeGroup", ["launchTemplate"], None, {"FJ-EKS-005"}),
+    ("LaunchTemplate", ["metadataOptions", "httpTokens"], "optional", {"FJ-EC2-001"}),
+    ("LaunchTemplate", ["blockDeviceMappings", 0, "ebs", "encrypted"], "false", {"FJ-EC2-002"}),
+    ("Role", ["assumeRolePolicy"], ANYONE, {"FJ-IAM-004"}),
+    ("RolePolicyAttachment", ["policyArn"], "arn:aws:iam::aws:policy/AdministratorAccess", {"FJ-IAM-002"}),
+    ("LogGroup", ["kmsKeyId"], None, {"FJ-LOG-001"}),
+    ("Namespace", ["metadata", "labels", "owner"], "", {"FJ-INV-001"}),
+    ("Namespace", ["metadata", "labels", "pod-security.kubernetes.io/enforce"], "privileged", {"FJ-NSP-001"}),
+    ("pulumi:providers:aws", ["allowedAccountIds"], [], {"FJ-RES-002"}),
+    ("pulumi:providers:aws", ["endpoints", 0, "s3"], "https://s3.eu-west-1.amazonaws.com", {"FJ-RES-003"}),
+    ("Deployment", [*CONTAINER, "securityContext", "privileged"], True, {"FJ-POD-001"}),
+    ("Deployment", ["spec", "template", "spec", "hostNetwork"], True, {"FJ-POD-002"}),
+    ("Deployment", [*CONTAINER, "securityContext", "capabilities", "add"], ["SYS_ADMIN"], {"FJ-POD-003"}),
+    ("Deployment", [*CONTAINER, "securityContext", "runAsNonRoot"], False, {"FJ-POD-004"}),
+    ("Deployment", [*CONTAINER, "image"], "triton:latest", {"FJ-POD-005"}),
+    ("Deployment", ["spec", "template", "spec", "automountServiceAccountToken"], True, {"FJ-POD-006"}),
+    ("Deployment", [*CONTAINER, "env"], [{"name": "API_KEY", "value": "hunter2"}], {"FJ-POD-007"}),
+    ("Role", ["rules", 0, "verbs"], ["*"], {"FJ-RBC-001"}),
+    ("RoleBinding", ["roleRef", "name"], "cluster-admin", {"FJ-RBC-002"}),
+    ("Policy", ["policy"], 'path "*" { capabilities = ["read"] }', {"FJ-VLT-001"}),
+    ("AuthBackendRole", ["boundServiceAccountNames"], ["*"], {"FJ-VLT-002"}),
+    ("SecretBackendKey", ["exportable"], True, {"FJ-VLT-003"}),
+]
+
+
+def test_one_unsafe_change_fails_exactly_the_rules_that_are_about_it(platform: Callable[[str], list[Resource]]) -> None:
+    sound = platform("prod")
+    for kind, path, new, expected in MUTATIONS:
+        # A role of IAM and a role of Kubernetes share a name: the property tells them apart.
+        index = next(
+            index
+            for index, resource in enumerate(sound)
+            if (resource.type == kind or resource.type.endswith(f":{kind}"))
+            and (len(path) < 2 or resource[str(path[0])].value is not None)
+            and not (kind == "Role" and resource[str(path[0])].value is None)
+            and not resource.type.startswith("falaj:")
+        )
+        unsafe = dataclasses.replace(sound[index], properties=View(changed(sound[index].properties.value, path, new)))
+        assert failing([*sound[:index], unsafe, *sound[index + 1 :]]) == expected, f"{kind} {path}"
