@@ -8,17 +8,32 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from falaj.lab.provider.aws_types import ec2, kms, s3
+from falaj.lab.provider.aws_types import (
+    ec2,
+    eks,
+    endpoints,
+    iam,
+    kms,
+    launch_template,
+    logs,
+    s3,
+    s3_settings,
+    security_groups,
+)
+from falaj.lab.provider.aws_types.functions import FUNCTIONS
 from falaj.lab.provider.aws_types.recorded import recorded_kind
 from falaj.lab.provider.aws_types.session import Aws, Config
 from falaj.lab.provider.declared import Declared
-from falaj.lab.provider.engine import EmulatedProvider, Function
+from falaj.lab.provider.engine import EmulatedProvider
 from falaj.lab.provider.journal import Journal
 from falaj.lab.provider.kind import Kind, ProviderError
 from falaj.lab.provider.server import serve
 from falaj.lab.provider.values import Props, Unknown
 
-KINDS: Mapping[str, Kind[Aws]] = {kind.token: kind for module in (ec2, kms, s3) for kind in module.KINDS}
+_TABLES = (ec2, eks, endpoints, iam, kms, launch_template, logs, s3, s3_settings, security_groups)
+
+KINDS: Mapping[str, Kind[Aws]] = {kind.token: kind for table in _TABLES for kind in table.KINDS}
+"""The tables of the enacted types."""
 
 ENACTED: tuple[str, ...] = tuple(sorted(KINDS))
 """The types that are made in moto; every other type of the SDK is recorded in Pulumi's state only."""
@@ -29,7 +44,7 @@ class AwsProvider(EmulatedProvider[Aws]):
 
     name = "aws"
     sdk = "pulumi_aws"
-    functions: Mapping[str, Function[Aws]] = {}
+    functions = FUNCTIONS
 
     def __init__(self, journal: Journal | None = None) -> None:
         super().__init__(journal)

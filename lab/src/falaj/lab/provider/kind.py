@@ -99,7 +99,7 @@ class Kind(Generic[S]):
     """Remove the thing; `GoneError` is fine. The third argument is the last known state."""
 
     replace_on: frozenset[str] = frozenset()
-    """Inputs whose change makes a new thing."""
+    """Inputs (or parts of one, as ``template.id``) whose change makes a new thing."""
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Values that absent inputs mean; they are written into the inputs."""
     computed: frozenset[str] = frozenset()
@@ -184,8 +184,13 @@ class Kind(Generic[S]):
             kept = {path: (one, other) for path, one, other in changes if not _is_ignored(path, ignored)}
             leaves.update(kept)
             keys.update([name] if kept else [])
-        replaces = self.replace_on & keys
+        replaces = frozenset(name for name in keys if self._replaces(name, leaves))
         return Difference(leaves, frozenset(keys), replaces, bool(replaces) and self._needs_delete_first(old, new))
+
+    def _replaces(self, name: str, leaves: Iterable[str]) -> bool:
+        """Say whether a changed input makes a new thing; ``replace_on`` may name a part of it, ``template.id``."""
+        parts = {part for part in self.replace_on if part.startswith(f"{name}.")}
+        return name in self.replace_on or (bool(parts) and not parts.union({name}).isdisjoint(leaves))
 
     def _needs_delete_first(self, old: Props, new: Props) -> bool:
         """Two things cannot carry one fixed name at a time; a generated name is drawn anew."""

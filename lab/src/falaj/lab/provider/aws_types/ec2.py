@@ -1,11 +1,12 @@
-"""EC2's network: VPCs, subnets, routes, security groups, endpoints, flow logs."""
+"""EC2's network: VPCs, subnets, gateways and routes; and what all of EC2's tables share."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from falaj.lab.provider.aws_types.session import CREATION_TAG, Aws
-from falaj.lab.provider.aws_types.table import Call, Look, Put, Template, as_pairs, resource, tag_change
-from falaj.lab.provider.kind import Change
+from falaj.lab.provider.aws_types.table import Call, Look, Put, Template, as_pairs, given, resource, tag_change
+from falaj.lab.provider.kind import Change, ProviderError
 from falaj.lab.provider.values import Props
 
 
@@ -46,6 +47,112 @@ def _attribute(operation: str, key: str, name: str) -> Put:
 def _attribute_look(name: str) -> Look:
     parameters: Mapping[str, Template] = {"VpcId": "@id", "Attribute": name}
     return Look("ec2.describe_vpc_attribute", parameters, fields=f"{name}={name[0].upper()}{name[1:]}.Value")
+
+
+def _attach_gateway(aws: Aws, identifier: str, change: Change) -> None:
+    old, new = change.observed.get("vpcId"), change.wanted.get("vpcId")
+    if old:
+        aws.call("ec2.detach_internet_gateway", InternetGatewayId=identifier, VpcId=old)
+    if new:
+        aws.call("ec2.attach_internet_gateway", InternetGatewayId=identifier, VpcId=new)
+
+
+def _delete_gateway(aws: Aws, identifier: str, state: Props) -> None:
+    if state.get("vpcId"):
+        with suppress(ProviderError):  # detached already, or the VPC is gone
+            aws.call("ec2.detach_internet_gateway", InternetGatewayId=identifier, VpcId=state["vpcId"])
+    aws.call("ec2.delete_internet_gateway", InternetGatewayId=identifier)
+
+
+# Properties of a route with their names in EC2; those of a table's own routes are named a little differently.
+DESTINATIONS = {
+    "destinationCidrBlock": "DestinationCidrBlock",
+    "destinationIpv6CidrBlock": "DestinationIpv6CidrBlock",
+    "destinationPrefixListId": "DestinationPrefixListId",
+}
+TARGETS = {
+    "carrierGatewayId": "CarrierGatewayId",
+    "egressOnlyGatewayId": "EgressOnlyInternetGatewayId",
+    "gatewayId": "GatewayId",
+    "localGatewayId": "LocalGatewayId",
+    "natGatewayId": "NatGatewayId",
+    "networkInterfaceId": "NetworkInterfaceId",
+    "transitGatewayId": "TransitGatewayId",
+    "vpcPeeringConnectionId": "VpcPeeringConnectionId",
+}
+_INLINE = {
+    "cidrBlock": "DestinationCidrBlock",
+    "ipv6CidrBlock": "DestinationIpv6CidrBlock",
+    "destinationPrefixListId": "DestinationPrefixListId",
+    **TARGETS,
+}
+
+
+def _with_routes(aws: Aws, identifier: str, props: Props) -> Props:
+    """A table's own routes are those that somebody put there: not the local one, nor those of gateway endpoints."""
+    del aws, identifier
+    routes = [
+        {name: route[key[0].lower() + key[1:]] for name, key in _INLINE.items() if route.get(key[0].lower() + key[1:])}
+        for route in props["routes"] or []
+        if route.get("gatewayId") != "local" and not str(route.get("gatewayId", "")).startswith("vpce-")
+    ]
+    return {**props, "routes": routes, "propagatingVgws": []}
+
+
+def _put_routes(aws: Aws, identifier: str, change: Change) -> None:
+    wanted, observed = ([given(r, *_INLINE) for r in p.get("routes") or []] for p in (change.wanted, change.observed))
+    for route in [route for route in observed if route not in wanted]:
+        destination = {key: route[name] for name, key in _INLINE.items() if name in route and name not in TARGETS}
+        aws.call("ec2.delete_route", RouteTableId=identifier, **destination)
+    for route in [route for route in wanted if route not in observed]:
+        aws.call("ec2.create_route", RouteTableId=identifier, **{_INLINE[name]: v for name, v in route.items()})
+
+
+def _association_of(aws: Aws, identifier: str) -> str:
+    """Return the identifier of an association that is imported as subnet/table, as the official provider takes it."""
+    subnet, _, table = identifier.partition("/")
+    if not table:
+        return identifier
+    tables = aws.call("ec2.describe_route_tables", RouteTableIds=[table])["RouteTables"]
+    found = [a for a in tables[0]["Associations"] if subnet in (a.get("SubnetId"), a.get("GatewayId"))]
+    return found[0]["RouteTableAssociationId"] if found else identifier
+
+
+def _route_id(props: Props) -> str | None:
+    destination = next((props[name] for name in DESTINATIONS if props.get(name)), None)
+    return f"{props.get('routeTableId')}_{destination}" if destination else None
+
+
+def _create_route(aws: Aws, props: Props) -> str:
+    parameters = {key: props[name] for name, key in (DESTINATIONS | TARGETS).items() if props.get(name)}
+    identifier = _route_id(props)
+    if identifier is None:
+        raise ProviderError(
+            "a route needs a destination: destinationCidrBlock, or its IPv6 or prefix list", certain=True
+        )
+    aws.call("ec2.create_route", RouteTableId=props["routeTableId"], **parameters)
+    return identifier
+
+
+def _read_route(aws: Aws, identifier: str, known: Props) -> Props | None:
+    del known
+    table, _, destination = identifier.partition("_")
+    for route in aws.call("ec2.describe_route_tables", RouteTableIds=[table])["RouteTables"][0]["Routes"]:
+        if destination in [route.get(key) for key in DESTINATIONS.values()]:
+            found = {name: route.get(key) for name, key in (DESTINATIONS | TARGETS).items()}
+            return {**found, "routeTableId": table, "origin": route.get("Origin"), "state": route.get("State")}
+    return None
+
+
+def _replace_route(aws: Aws, identifier: str, change: Change) -> None:
+    del identifier
+    parameters = {key: change.wanted[name] for name, key in (DESTINATIONS | TARGETS).items() if change.wanted.get(name)}
+    aws.call("ec2.replace_route", RouteTableId=change.wanted["routeTableId"], **parameters)
+
+
+def _delete_route(aws: Aws, identifier: str, state: Props) -> None:
+    destination = {key: state[name] for name, key in DESTINATIONS.items() if state.get(name)}
+    aws.call("ec2.delete_route", RouteTableId=identifier.partition("_")[0], **destination)
 
 
 _OF_VPC = [{"Name": "vpc-id", "Values": ["@id"]}]
@@ -139,4 +246,72 @@ SUBNET = resource(
     computed="availabilityZone availabilityZoneId ipv6CidrBlock",
 )
 
-KINDS = [VPC, SUBNET]
+GATEWAY = resource(
+    "aws:ec2/internetGateway:InternetGateway",
+    create=Call(
+        "ec2.create_internet_gateway",
+        {"TagSpecifications": tag_specifications("internet-gateway")},
+        "InternetGateway.InternetGatewayId",
+    ),
+    read=Look(
+        "ec2.describe_internet_gateways",
+        {"InternetGatewayIds": ["@id"]},
+        "InternetGateways[0]",
+        "ownerId tags vpcId=Attachments[0].VpcId",
+    ),
+    update=[Put("vpcId", _attach_gateway), TAGS],
+    delete=_delete_gateway,
+    arn="ec2:internet-gateway/@id",
+    find=find_created,
+)
+
+ROUTE_TABLE = resource(
+    "aws:ec2/routeTable:RouteTable",
+    create=Call(
+        "ec2.create_route_table",
+        {"VpcId": "@vpcId", "TagSpecifications": tag_specifications("route-table")},
+        "RouteTable.RouteTableId",
+    ),
+    read=Look(
+        "ec2.describe_route_tables", {"RouteTableIds": ["@id"]}, "RouteTables[0]", "vpcId ownerId tags routes=Routes"
+    ),
+    update=[Put("routes", _put_routes), TAGS],
+    delete=Call("ec2.delete_route_table", {"RouteTableId": "@id"}),
+    finish=_with_routes,
+    arn="ec2:route-table/@id",
+    find=find_created,
+    computed="routes propagatingVgws",
+    sets="routes",
+)
+
+ROUTE_TABLE_ASSOCIATION = resource(
+    "aws:ec2/routeTableAssociation:RouteTableAssociation",
+    create=Call(
+        "ec2.associate_route_table",
+        {"RouteTableId": "@routeTableId", "SubnetId": "@subnetId", "GatewayId": "@gatewayId"},
+        "AssociationId",
+    ),
+    read=Look(
+        "ec2.describe_route_tables",
+        {"Filters": [{"Name": "association.route-table-association-id", "Values": ["@id"]}]},
+        "RouteTables[].Associations[] | [?RouteTableAssociationId=='$id'] | [0]",
+        "routeTableId subnetId gatewayId",
+    ),
+    # In place, EC2 would give the association a new identifier, which an update cannot hand to the engine.
+    delete=Call("ec2.disassociate_route_table", {"AssociationId": "@id"}),
+    delete_first=True,
+    import_id=_association_of,
+)
+
+ROUTE = resource(
+    "aws:ec2/route:Route",
+    create=_create_route,
+    read=_read_route,
+    update=[Put(" ".join(TARGETS), _replace_route)],
+    delete=_delete_route,
+    replace="routeTableId " + " ".join(DESTINATIONS),
+    computed=" ".join(TARGETS),
+    key=_route_id,
+)
+
+KINDS = [VPC, SUBNET, GATEWAY, ROUTE_TABLE, ROUTE_TABLE_ASSOCIATION, ROUTE]

@@ -1,9 +1,14 @@
-"""S3: buckets, their companions of AWS provider 7, and objects."""
+"""S3: buckets and objects."""
+
+import base64
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlencode
 
 from falaj.lab.provider.aws_types.session import Aws
 from falaj.lab.provider.aws_types.table import Put, as_pairs, resource
-from falaj.lab.provider.kind import Autoname, Change, GoneError, ProviderError
-from falaj.lab.provider.values import Props
+from falaj.lab.provider.kind import Autoname, Change, GoneError, Kind, ProviderError
+from falaj.lab.provider.values import Asset, Props, is_empty
 
 
 def _create_bucket(aws: Aws, props: Props) -> str:
@@ -77,4 +82,104 @@ BUCKET = resource(
     key="bucket",
 )
 
-KINDS = [BUCKET]
+
+def _body(props: Props) -> bytes:
+    """Return what an object is to hold: text, base64, or a file or text given as an asset."""
+    if props.get("contentBase64"):
+        return base64.b64decode(props["contentBase64"])
+    source = props.get("source")
+    if not isinstance(source, Asset):
+        return str(props.get("content") or "").encode()
+    if source.fields.get("text") is not None:
+        return str(source.fields["text"]).encode()
+    path = source.fields.get("path")
+    if not path:
+        raise ProviderError("an object's source must be a file or a text: archives and remote assets are not emulated")
+    try:
+        return Path(str(path)).read_bytes()
+    except OSError as error:
+        raise ProviderError(f"cannot read the object's source {path}: {error.strerror}") from error
+
+
+_HEADERS = {
+    "cacheControl": "CacheControl",
+    "contentDisposition": "ContentDisposition",
+    "contentEncoding": "ContentEncoding",
+    "contentLanguage": "ContentLanguage",
+    "contentType": "ContentType",
+    "metadata": "Metadata",
+    "serverSideEncryption": "ServerSideEncryption",
+    "kmsKeyId": "SSEKMSKeyId",
+    "bucketKeyEnabled": "BucketKeyEnabled",
+    "storageClass": "StorageClass",
+    "websiteRedirect": "WebsiteRedirectLocation",
+}
+
+
+def _put_object(aws: Aws, props: Props) -> str:
+    parameters = {key: props[name] for name, key in _HEADERS.items() if not is_empty(props.get(name))}
+    if props.get("kmsKeyId"):
+        parameters.setdefault("ServerSideEncryption", "aws:kms")
+    if props.get("tags"):
+        parameters["Tagging"] = urlencode(props["tags"])
+    aws.call("s3.put_object", Bucket=props["bucket"], Key=props["key"], Body=_body(props), **parameters)
+    return f"{props['bucket']}/{props['key']}"
+
+
+def _read_object(aws: Aws, identifier: str, known: Props) -> Props:
+    bucket, _, key = identifier.removeprefix("s3://").partition("/")
+    head = aws.call("s3.head_object", Bucket=bucket, Key=key)
+    found = {name: head.get(header) for name, header in _HEADERS.items()}
+    etag = str(head["ETag"]).strip('"')
+    # What the object holds is known by its tag alone: when that changed behind its back, the content has drifted.
+    drifted = known.get("etag") and known["etag"] != etag
+    content = next((name for name in ("content", "contentBase64", "source") if known.get(name)), None)
+    return {
+        **found,
+        **({content: f"changed elsewhere (etag {etag})"} if drifted and content else {}),
+        "bucket": bucket,
+        "key": key,
+        "etag": etag,
+        "versionId": head.get("VersionId"),
+        "arn": aws.arn("s3", f"{bucket}/{key}", region="", account=""),
+        "tags": aws.call("s3.get_object_tagging", Bucket=bucket, Key=key).get("TagSet"),
+    }
+
+
+def _delete_object(aws: Aws, identifier: str, state: Props) -> None:
+    bucket, _, key = identifier.partition("/")
+    if state.get("forceDestroy"):
+        for version in aws.call("s3.list_object_versions", Bucket=bucket, Prefix=key).get("Versions", []):
+            if version["Key"] == key:
+                aws.call("s3.delete_object", Bucket=bucket, Key=key, VersionId=version["VersionId"])
+    aws.call("s3.delete_object", Bucket=bucket, Key=key)
+
+
+def _object(token: str) -> Kind[Aws]:
+    return resource(
+        token,
+        create=_put_object,
+        read=_read_object,
+        update=[
+            Put(
+                " ".join(["content contentBase64 source sourceHash tags", *_HEADERS]),
+                lambda aws, _, change: _put_object(aws, change.wanted),
+            )
+        ],
+        delete=_delete_object,
+        replace="bucket key",
+        local="forceDestroy",
+        defaults={"forceDestroy": False},
+        computed="contentType storageClass serverSideEncryption kmsKeyId bucketKeyEnabled etag",
+        volatile="etag versionId",
+        name=Autoname("key", longest=1024),
+        key=lambda p: f"{p['bucket']}/{p['key']}",
+    )
+
+
+KINDS = [
+    BUCKET,
+    replace(BUCKET, token="aws:s3/bucketV2:BucketV2"),  # noqa: S106 (a type's name)
+    _object("aws:s3/bucketObject:BucketObject"),
+    _object("aws:s3/bucketObjectv2:BucketObjectv2"),
+]

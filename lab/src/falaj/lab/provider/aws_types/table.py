@@ -10,7 +10,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import jmespath
 
@@ -18,7 +18,7 @@ from falaj.lab.provider.aws_types.session import Aws
 from falaj.lab.provider.kind import Autoname, Change, GoneError, Kind, ProviderError
 from falaj.lab.provider.values import Props, has_unknown, is_empty
 
-Template = Any
+Template: TypeAlias = "str | int | bool | Callable[[Props], Any] | Mapping[str, Template] | Sequence[Template]"
 
 
 def fill(template: Template, props: Props) -> Any:
@@ -48,8 +48,9 @@ def mentions(template: Template) -> set[str]:
     """Return the properties that a template mentions by ``"@name"``."""
     if isinstance(template, str) and template.startswith("@"):
         return {template[1:].split(".")[0].split("[")[0]} - {"id"}
-    parts: Iterable[Any] = template.values() if isinstance(template, Mapping) else template
-    return {name for part in parts for name in mentions(part)} if isinstance(template, Mapping | list) else set()
+    if isinstance(template, Mapping):
+        return mentions(list(template.values()))
+    return {name for part in template for name in mentions(part)} if isinstance(template, list) else set()
 
 
 @dataclass(frozen=True)
@@ -158,12 +159,14 @@ def resource(
     check: Callable[[Props], Iterable[tuple[str, str]]] | None = None,
     normalise: Mapping[str, Callable[[Any], Any]] | None = None,
     delete_first: bool = False,
+    taken: str = "",
 ) -> Kind[Aws]:
     """Return a kind from its table.
 
     Inputs force replacement when ``replace`` names them, or when ``create`` takes them and no ``update`` does.
     ``local`` names inputs that steer the provider alone, ``documents`` hold JSON, ``sets`` have no order. ``arn`` is a
     template such as ``"ec2:vpc/@id"``. ``finish`` completes what was read. ``key`` names the input that identifies.
+    ``taken`` names inputs (or parts of one) that moto cannot change: once made, they are taken as given.
     """
     parameters = create.parameters if isinstance(create, Call) else {}
     created = mentions(dict(parameters))
@@ -191,7 +194,13 @@ def resource(
         if arn and not props.get("arn"):
             service, _, rest = arn.partition(":")
             props["arn"] = aws.arn(service, rest.replace("@id", identifier))
-        return finish(aws, identifier, props) if finish else props
+        props = finish(aws, identifier, props) if finish else props
+        for path in taken.split():
+            value, (*steps, last) = _search(path, known), path.split(".")
+            holder = props if not steps else props.get(steps[0])
+            if not is_empty(value) and holder is not None:
+                holder[last] = value
+        return props
 
     def update_all(aws: Aws, identifier: str, change: Change) -> None:
         for put in update:
@@ -236,7 +245,17 @@ def resource(
         volatile=frozenset(volatile.split()),
         normalise=same_form,
         delete_first=delete_first,
-        enacts=frozenset({*replaced, *updated, *local.split(), *named, "tags", "timeouts"}),
+        enacts=frozenset(
+            {
+                *replaced,
+                *updated,
+                *local.split(),
+                *named,
+                *(path.split(".")[0] for path in taken.split()),
+                "tags",
+                "timeouts",
+            }
+        ),
         **{field_name: value for field_name, value in optional.items() if value is not None},
     )
 

@@ -1,0 +1,79 @@
+"""CloudWatch log groups."""
+
+from falaj.lab.provider.aws_types.session import Aws
+from falaj.lab.provider.aws_types.table import Call, Look, Put, resource, tag_change
+from falaj.lab.provider.kind import Autoname, Change, ProviderError
+from falaj.lab.provider.values import Props
+
+
+def _arn(aws: Aws, name: str) -> str:
+    return aws.arn("logs", f"log-group:{name}")
+
+
+def _tags(aws: Aws, identifier: str, change: Change) -> None:
+    added, removed = tag_change(change)
+    if added:
+        aws.call("logs.tag_resource", resourceArn=_arn(aws, identifier), tags=added)
+    if removed:
+        aws.call("logs.untag_resource", resourceArn=_arn(aws, identifier), tagKeys=removed)
+
+
+def _retention(aws: Aws, identifier: str, change: Change) -> None:
+    days = change.wanted.get("retentionInDays")
+    if days:
+        aws.call("logs.put_retention_policy", logGroupName=identifier, retentionInDays=days)
+    else:
+        aws.call("logs.delete_retention_policy", logGroupName=identifier)
+
+
+def _key(aws: Aws, identifier: str, change: Change) -> None:
+    key = change.wanted.get("kmsKeyId")
+    if key:
+        aws.call("logs.associate_kms_key", logGroupName=identifier, kmsKeyId=key)
+    else:
+        aws.call("logs.disassociate_kms_key", logGroupName=identifier)
+
+
+def _seen(aws: Aws, identifier: str, props: Props) -> Props:
+    tags = aws.call("logs.list_tags_for_resource", resourceArn=_arn(aws, identifier))["tags"]
+    return {
+        **props,
+        "tags": aws.tags(tags),
+        "tagsAll": aws.tags(tags),
+        "retentionInDays": props["retentionInDays"] or 0,
+    }
+
+
+def _delete(aws: Aws, identifier: str, state: Props) -> None:
+    if state.get("deletionProtectionEnabled"):
+        raise ProviderError(f"the log group {identifier} is protected: set deletionProtectionEnabled to false first")
+    if not state.get("skipDestroy"):
+        aws.call("logs.delete_log_group", logGroupName=identifier)
+
+
+GROUP = resource(
+    "aws:cloudwatch/logGroup:LogGroup",
+    create=Call(
+        "logs.create_log_group",
+        {"logGroupName": "@name", "kmsKeyId": "@kmsKeyId", "logGroupClass": "@logGroupClass", "tags": "@tags"},
+        "@name",
+    ),
+    read=Look(
+        "logs.describe_log_groups",
+        {"logGroupNamePrefix": "@id"},
+        "logGroups[?logGroupName=='$id'] | [0]",
+        "name=logGroupName kmsKeyId retentionInDays logGroupClass",
+        camel=True,
+    ),
+    update=[Put("retentionInDays", _retention), Put("kmsKeyId", _key), Put("tags", _tags)],
+    delete=_delete,
+    finish=_seen,
+    arn="logs:log-group:@id",
+    local="skipDestroy deletionProtectionEnabled",
+    defaults={"retentionInDays": 0, "skipDestroy": False},
+    computed="logGroupClass",
+    name=Autoname(prefix="namePrefix", longest=512),
+    key="name",
+)
+
+KINDS = [GROUP]
