@@ -18,7 +18,6 @@ from rich.console import Console
 from falaj.lab import control, tools
 from falaj.lab.environment import EMULATED_PROVIDERS, environment, prepare_bin
 from falaj.lab.errors import LabError
-from falaj.lab.services import SERVICES
 from falaj.lab.state import Lab
 
 STOPPED, DEGRADED = 3, 1
@@ -246,7 +245,9 @@ def execute(
 @app.command()
 def logs(
     context: typer.Context,
-    service: Annotated[str | None, typer.Argument(help="A service, `supervisor` or `audit`.  [default: all]")] = None,
+    service: Annotated[
+        str | None, typer.Argument(help="One log, for example etcd or supervisor.  [default: all]")
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written from now on.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many lines of each log.")] = 20,
 ) -> None:
@@ -255,14 +256,16 @@ def logs(
     \b
     Examples:
       falaj-lab logs kube-apiserver -n 100
+      falaj-lab logs kube-apiserver-audit -f
       falaj-lab logs -f
     """
     folder = existing(context.obj).folder("logs")
-    names = [service] if service else sorted(path.stem for path in folder.glob("*.log") if path.stem != "audit")
-    width = max(map(len, names), default=0)
-    known = {*(s.name for s in SERVICES), "supervisor", "audit"}
+    known = sorted(path.stem for path in folder.glob("*.log"))
     if service and service not in known:
-        raise LabError(f"no service is named {service}; the names are {', '.join(sorted(known))}")
+        raise LabError(f"there is no log of {service}; there are {', '.join(known) or 'none yet'}")
+    # Audit logs are for reading by themselves.
+    names = [service] if service else [name for name in known if "-audit" not in name]
+    width = max(map(len, names), default=0)
     with contextlib.suppress(BrokenPipeError):
         for name, line in read_logs({name: folder / f"{name}.log" for name in names}, lines, follow=follow):
             print(line if service else f"{name:<{width}} | {line}", flush=follow)  # noqa: T201 (as it was written)

@@ -45,6 +45,8 @@ class Service:
     environment: Callable[[Lab], Mapping[str, str]] = lambda _: {}
     after_start: Callable[[Lab], None] | None = None
     """What to do, each time that it has started, before others may rely on it."""
+    healthy: Callable[[Lab], bool] | None = None
+    """Whether it still does its work, where that asks for more than ``answers`` does."""
 
 
 def etcd(lab: Lab, binaries: Binaries) -> list[str]:
@@ -97,7 +99,7 @@ def kube_apiserver(lab: Lab, binaries: Binaries) -> list[str]:
         # As on EKS, it is admission that refuses privileged pods, not the API's validation.
         "--allow-privileged=true",
         f"--audit-policy-file={DATA / 'kubernetes' / 'audit-policy.yaml'}",
-        f"--audit-log-path={lab.folder('logs') / 'audit.log'}",
+        f"--audit-log-path={lab.folder('logs') / 'kube-apiserver-audit.log'}",
         "--audit-log-maxsize=20",
         "--audit-log-maxbackup=5",
         f"--encryption-provider-config={lab.root / 'pki' / 'encryption.json'}",
@@ -292,6 +294,15 @@ SERVICES: tuple[Service, ...] = (
         answers_at("openbao", "/v1/sys/health?standbyok=true&sealedcode=200&uninitcode=200"),
         ports=("openbao", "openbao-cluster"),
         after_start=openbao.initialize,
+        healthy=openbao.healthy,
+    ),
+    Service(
+        "eks-nodes",
+        eks_nodes,
+        # It serves nobody who could be asked: that it runs is all there is to know.
+        lambda _: True,
+        needs=("kube-apiserver", "moto"),
+        environment=eks_nodes_environment,
     ),
 )
 

@@ -185,7 +185,8 @@ class Supervisor:
         """Ask a service whether it works, and do what follows its start; return what is wrong, or None."""
 
         def ask() -> str | None:
-            if not service.answers(self.lab):
+            works = service.answers if first else service.healthy or service.answers
+            if not works(self.lab):
                 return "does not answer as it should"
             if first and service.after_start:
                 service.after_start(self.lab)
@@ -283,7 +284,7 @@ def rotate(lab: Lab) -> None:
     for log in (lab.root / "logs").glob("*.log"):
         with contextlib.suppress(OSError):
             # The API server rotates its audit log itself.
-            if log.name != "audit.log" and log.stat().st_size > LOG_SIZE:
+            if not log.name.startswith("kube-apiserver-audit") and log.stat().st_size > LOG_SIZE:
                 shutil.copyfile(log, log.with_suffix(".log.1"))
                 os.truncate(log, 0)
 
