@@ -1,0 +1,339 @@
+"""EKS node groups become nodes: what they are (pure functions), and that they do in a real cluster."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import kubernetes
+import pytest
+from kubernetes.client.exceptions import ApiException
+from moto.ec2.models.instance_types import INSTANCE_TYPES
+
+from falaj.lab import control, services, tools
+from falaj.lab.environment import environment
+from falaj.lab.nodes import LEAVING, OWNED, NodeGroup, changes, desired_nodes, resources
+from falaj.lab.state import REGION, Lab
+
+GPU_TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}
+GROUP = NodeGroup(
+    cluster="c",
+    name="GPU_pool",
+    arn="arn:aws:eks:me-central-1:123456789012:nodegroup/c/GPU_pool/1",
+    instance_type="p5en.48xlarge",
+    zones=[("me-central-1a", "mec1-az1"), ("me-central-1b", "mec1-az2")],
+    size=3,
+    disk_gib=200,
+    labels={"team": "vision"},
+    taints=[GPU_TAINT],
+)
+
+
+def nodes_of(group: NodeGroup, pods: dict[str, int] | None = None) -> list[dict[str, Any]]:
+    return desired_nodes([group], INSTANCE_TYPES, REGION, pods or {})
+
+
+def names(nodes: list[dict[str, Any]]) -> list[str]:
+    return [node["metadata"]["name"] for node in nodes]
+
+
+def as_served(node: dict[str, Any]) -> dict[str, Any]:
+    """Return a node as the API server gives it back a moment after it was made."""
+    served = json.loads(json.dumps(node))
+    served["metadata"]["resourceVersion"] = "7"
+    served["metadata"]["labels"]["beta.kubernetes.io/os"] = "linux"
+    served["spec"]["taints"].append({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"})
+    return served
+
+
+def test_a_node_has_the_capacity_and_the_labels_of_its_instance_type_and_group():
+    node = nodes_of(GROUP)[0]
+    assert node["status"]["capacity"] == {
+        "cpu": "192",
+        "memory": "2097152Mi",
+        "ephemeral-storage": "200Gi",
+        "pods": "198",
+        "nvidia.com/gpu": "8",
+        "vpc.amazonaws.com/efa": "16",
+    }
+    labels = node["metadata"]["labels"]
+    assert labels["team"] == "vision"
+    assert labels["node.kubernetes.io/instance-type"] == "p5en.48xlarge"
+    assert labels["eks.amazonaws.com/nodegroup"] == "GPU_pool"
+    assert labels["topology.kubernetes.io/region"] == REGION
+    assert labels["topology.kubernetes.io/zone"] == "me-central-1a"
+    assert labels["kubernetes.io/arch"] == "amd64"
+    assert labels["kubernetes.io/hostname"] == node["metadata"]["name"]
+    assert labels["nvidia.com/gpu.product"] == "NVIDIA-H200"
+    assert node["metadata"]["annotations"]["kwok.x-k8s.io/node"] == "fake"
+    assert node["spec"]["taints"] == [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}]
+    assert node["spec"]["providerID"].startswith("aws:///me-central-1a/i-")
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "pods", "cpu", "memory", "devices"),
+    [
+        # Pods: AWS's eni-max-pods.txt. The rest: kube-reserved as the EKS-optimized images compute it.
+        ("t3.medium", "17", "1930m", f"{4096 - 255 - 11 * 17 - 100}Mi", {}),
+        ("m7i.4xlarge", "234", "15890m", f"{65536 - 255 - 11 * 234 - 100}Mi", {}),
+        ("g5.xlarge", "58", "3920m", f"{16384 - 255 - 11 * 58 - 100}Mi", {"nvidia.com/gpu": "1"}),
+        ("inf2.xlarge", "58", "3920m", f"{16384 - 255 - 11 * 58 - 100}Mi", {"aws.amazon.com/neuron": "1"}),
+    ],
+)
+def test_what_the_kubelet_keeps_for_itself_cannot_be_allocated(
+    instance_type: str, pods: str, cpu: str, memory: str, devices: dict[str, str]
+):
+    allocatable = resources(INSTANCE_TYPES[instance_type], 20)[1]
+    assert allocatable == {"cpu": cpu, "memory": memory, "ephemeral-storage": "17408Mi", "pods": pods} | devices
+
+
+def test_nodes_are_spread_over_the_zones_of_the_subnets():
+    zones = [node["metadata"]["labels"]["topology.kubernetes.io/zone"] for node in nodes_of(GROUP)]
+    assert zones == ["me-central-1a", "me-central-1b", "me-central-1a"]
+
+
+def test_a_group_has_the_same_nodes_whenever_it_is_asked():
+    nodes = nodes_of(GROUP)
+    assert nodes == nodes_of(GROUP, dict.fromkeys(names(nodes), 0))
+    assert len(set(names(nodes))) == 3
+    assert not any(changes(nodes, [as_served(node) for node in nodes]).__dict__.values())
+
+
+@pytest.mark.parametrize("change", [{"arn": "other"}, {"instance_type": "g6e.12xlarge"}, {"disk_gib": 500}])
+def test_another_group_instance_type_or_disk_makes_other_nodes(change: dict[str, Any]):
+    other = dataclasses.replace(GROUP, **change)
+    due = changes(nodes_of(other), nodes_of(GROUP))
+    assert len(due.create) == len(due.remove) == 3
+
+
+def test_a_growing_group_keeps_its_nodes_and_fills_the_gaps():
+    first, second, third = names(nodes_of(GROUP))
+    grown = names(nodes_of(dataclasses.replace(GROUP, size=4), {first: 1, third: 0}))
+    assert grown[:3] == [first, second, third]
+    assert len(grown) == 4
+
+
+def test_a_shrinking_group_gives_up_its_emptiest_nodes():
+    first, second, third = names(nodes_of(GROUP))
+    smaller = dataclasses.replace(GROUP, size=1)
+    assert names(nodes_of(smaller, {first: 0, second: 2, third: 1})) == [second]
+    assert names(nodes_of(smaller, {first: 0, second: 0, third: 0})) == [first]
+    assert names(nodes_of(dataclasses.replace(GROUP, size=0), {first: 5})) == []
+
+
+def test_changed_labels_and_taints_are_replaced_and_those_of_others_stay():
+    there = as_served(nodes_of(GROUP)[0])
+    there["metadata"]["labels"]["mine"] = "stays"
+    changed = dataclasses.replace(
+        GROUP, labels={"tier": "batch"}, taints=[GPU_TAINT | {"value": "yes"}, {"key": "t", "effect": "NO_EXECUTE"}]
+    )
+    patch = changes([nodes_of(changed)[0]], [there]).patch[there["metadata"]["name"]]
+    assert patch["metadata"]["labels"] == {"tier": "batch", "team": None}
+    assert patch["metadata"]["resourceVersion"] == "7"
+    assert patch["spec"]["taints"] == [
+        {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"},
+        {"key": "nvidia.com/gpu", "value": "yes", "effect": "NoSchedule"},
+        {"key": "t", "effect": "NoExecute"},
+    ]
+    without = changes([nodes_of(dataclasses.replace(GROUP, taints=[]))[0]], [there]).patch[there["metadata"]["name"]]
+    assert without["spec"]["taints"] == [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]
+
+
+def test_a_node_that_was_leaving_and_is_wanted_again_is_uncordoned_and_a_persons_cordon_stays():
+    node = nodes_of(GROUP)[0]
+    cordoned = as_served(node)
+    cordoned["spec"]["unschedulable"] = True
+    assert changes([node], [cordoned]).patch == {}
+    cordoned["metadata"]["annotations"][LEAVING] = "1.0"
+    patch = changes([node], [cordoned]).patch[node["metadata"]["name"]]
+    assert patch["spec"] == {"unschedulable": None}
+    assert patch["metadata"]["annotations"] == {LEAVING: None}
+    assert OWNED not in patch["metadata"]["annotations"]
+
+
+# --- in a real cluster -----------------------------------------------------------------------------------------------
+
+
+class Cluster:
+    """A lab of the test's own: a real control plane, the emulated AWS, and the module under test as a process."""
+
+    def __init__(self, lab: Lab):
+        self.lab = lab
+        variables = environment(lab)
+        self.core = kubernetes.client.CoreV1Api(
+            kubernetes.config.new_client_from_config(config_file=variables["KUBECONFIG"])
+        )
+        self.start()
+        options = {
+            "endpoint_url": variables["AWS_ENDPOINT_URL"],
+            "region_name": REGION,
+            "aws_access_key_id": variables["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": variables["AWS_SECRET_ACCESS_KEY"],
+        }
+        self.eks: Any = boto3.client("eks", **options)
+        self.ec2: Any = boto3.client("ec2", **options)
+        vpc = self.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        self.subnets = [
+            self.ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"{REGION}{zone}")["Subnet"][
+                "SubnetId"
+            ]
+            for n, zone in enumerate("ab")
+        ]
+        self.role = "arn:aws:iam::123456789012:role/r"
+        self.eks.create_cluster(name="c", roleArn=self.role, resourcesVpcConfig={"subnetIds": self.subnets})
+
+    def start(self) -> None:
+        variables = {**os.environ, **services.eks_nodes_environment(self.lab)}
+        with (self.lab.folder("logs") / "eks-nodes-under-test.log").open("a") as log:
+            self.process = subprocess.Popen(services.python("falaj.lab.eks_nodes"), env=variables, stderr=log)
+
+    def end(self, number: int) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+    def nodes(self) -> list[Any]:
+        return self.core.list_node(label_selector="falaj.dev/lab=eks-nodes").items
+
+    def running(self, pod: str) -> bool:
+        try:
+            return self.core.read_namespaced_pod(pod, "default").status.phase == "Running"
+        except ApiException:
+            return False
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    wanted = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "bao"]
+    binaries = {name: Path(str(tool.path)) for name, tool in tools.ensure(wanted).items()}
+    lab = Lab.at(tmp_path_factory.mktemp("lab") / "lab")
+    lab.create()
+    control.start(lab, binaries, {})
+    try:
+        control.wait_until_ready(lab, lambda _: None)
+        cluster = Cluster(lab)
+        try:
+            yield cluster
+        finally:
+            cluster.process.kill()
+            cluster.process.wait()
+    finally:
+        control.stop(lab)
+
+
+def pod(name: str, gpus: int) -> dict[str, Any]:
+    resources = {"limits": {"nvidia.com/gpu": str(gpus)}}
+    container = {"name": "main", "image": "example.invalid/nothing", "resources": resources}
+    toleration = {"key": "nvidia.com/gpu", "operator": "Exists"}
+    return {
+        "metadata": {"name": name},
+        "spec": {"containers": [container], "tolerations": [toleration], "terminationGracePeriodSeconds": 1},
+    }
+
+
+@pytest.mark.lab
+def test_a_node_group_lives_through_growing_shrinking_changes_kills_and_its_end(cluster: Cluster):
+    template = cluster.ec2.create_launch_template(
+        LaunchTemplateName="t",
+        LaunchTemplateData={
+            "InstanceType": "g6e.12xlarge",
+            "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 300}}],
+        },
+    )["LaunchTemplate"]["LaunchTemplateId"]
+    group = {"clusterName": "c", "nodegroupName": "gpu"}
+    cluster.eks.create_nodegroup(
+        **group,
+        subnets=cluster.subnets,
+        nodeRole=cluster.role,
+        launchTemplate={"id": template, "version": "1"},
+        scalingConfig={"minSize": 0, "maxSize": 4, "desiredSize": 2},
+        labels={"team": "vision"},
+        taints=[GPU_TAINT],
+    )
+    ready = [("Ready", "True")]
+    eventually(
+        lambda: (
+            [
+                [(c.type, c.status) for c in node.status.conditions or [] if c.type == "Ready"]
+                for node in cluster.nodes()
+            ]
+            == [ready, ready]
+        )
+    )
+    for node in cluster.nodes():
+        assert node.status.capacity["nvidia.com/gpu"] == "4"
+        assert node.status.capacity["ephemeral-storage"] == "300Gi"
+        assert node.metadata.labels["team"] == "vision"
+
+    # The real scheduler places a pod by the GPUs that a node has, and not a second one that asks for too many.
+    cluster.core.create_namespaced_pod("default", pod("fits", 4))
+    cluster.core.create_namespaced_pod("default", pod("too-big", 5))
+    eventually(lambda: cluster.running("fits"))
+    assert not cluster.running("too-big")
+    busy = cluster.core.read_namespaced_pod("fits", "default").spec.node_name
+
+    # Killed, and a change made meanwhile: the node without pods goes, and nothing is doubled.
+    cluster.end(signal.SIGKILL)
+    cluster.eks.update_nodegroup_config(**group, scalingConfig={"minSize": 0, "maxSize": 4, "desiredSize": 1})
+    cluster.start()
+    eventually(lambda: [node.metadata.name for node in cluster.nodes()] == [busy])
+    assert cluster.running("fits")
+
+    cluster.eks.update_nodegroup_config(
+        **group,
+        labels={"addOrUpdateLabels": {"tier": "batch"}, "removeLabels": ["team"]},
+        taints={
+            "removeTaints": [GPU_TAINT],
+            "addOrUpdateTaints": [{"key": "k", "value": "v", "effect": "NO_SCHEDULE"}],
+        },
+        scalingConfig={"minSize": 0, "maxSize": 4, "desiredSize": 3},
+    )
+    eventually(
+        lambda: [[(t.key, t.value) for t in node.spec.taints or []] for node in cluster.nodes()] == [[("k", "v")]] * 3
+    )
+    assert [(n.metadata.labels.get("tier"), n.metadata.labels.get("team")) for n in cluster.nodes()] == [
+        ("batch", None)
+    ] * 3
+
+    # Someone removes a node: it comes back. A node that the lab did not make stays when the group goes.
+    cluster.core.delete_node(busy)
+    eventually(lambda: len(cluster.nodes()) == 3 and busy in [node.metadata.name for node in cluster.nodes()])
+    cluster.core.create_node({"metadata": {"name": "not-ours"}})
+    cluster.eks.delete_nodegroup(**group)
+    eventually(lambda: cluster.nodes() == [])
+    assert [node.metadata.name for node in cluster.core.list_node().items] == ["not-ours"]
+    cluster.core.delete_node("not-ours")
+    assert cluster.end(signal.SIGTERM) == 0
+    cluster.start()
+
+
+@pytest.mark.lab
+def test_a_group_with_an_unknown_instance_type_gets_no_nodes_and_others_do(cluster: Cluster):
+    for name, kind in (("unknown", "zz9.huge"), ("known", "t3.medium")):
+        cluster.eks.create_nodegroup(
+            clusterName="c",
+            nodegroupName=name,
+            subnets=cluster.subnets,
+            nodeRole=cluster.role,
+            instanceTypes=[kind],
+            scalingConfig={"minSize": 1, "maxSize": 1, "desiredSize": 1},
+        )
+    eventually(lambda: len(cluster.nodes()) == 1)
+    assert cluster.nodes()[0].metadata.labels["eks.amazonaws.com/nodegroup"] == "known"
+    log = cluster.lab.root / "logs" / "eks-nodes-under-test.log"
+    eventually(lambda: "left the nodes of c/unknown alone" in log.read_text())
+    for name in ("unknown", "known"):
+        cluster.eks.delete_nodegroup(clusterName="c", nodegroupName=name)
+    eventually(lambda: cluster.nodes() == [])
