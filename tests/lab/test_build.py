@@ -101,7 +101,7 @@ def use_module(monkeypatch: pytest.MonkeyPatch, *patches: Patch, space: int = 1)
 
 def hello(who: str = "world") -> Tool:
     command = GoCommand("hello", "example.com/hello/cmd/hello", {"main.who": who})
-    return Tool("hello", "1.2.3", "Apache-2.0", False, command, 1, None, ())
+    return Tool("hello", "1.2.3", "Apache-2.0", False, command, 1, None, None, ())
 
 
 def make(go: Path, console: Console, tool: Tool | None = None) -> str:
@@ -201,7 +201,11 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_done(go, quiet, 
         ("link: /x/y: no space left on device", "the disk became full while building m"),
         ("go: build failed\n/go/compile: signal: killed", "the Go compiler was killed while building m"),
         ('go: example.com/a@v1: Get "x": dial tcp: no such host', "cannot download the sources of m: .*no such host"),
-        ("# pkg\npkg/a.go:3:4: undefined: x\n", r"building m failed: pkg/a.go:3:4: undefined: x; .* log is in log"),
+        (
+            "k8s.io/apiserver/timeout\nlink: wrong reloc",
+            r"building m failed: link: wrong reloc; the whole log is in log",
+        ),
+        ("# p\np/a.go:3:4: undefined: x\nother/p", r"building m failed: p/a.go:3:4: undefined: x; .* log is in log"),
     ],
 )
 def test_each_failure_says_what_to_do_in_one_line(output, told):

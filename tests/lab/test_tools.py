@@ -63,6 +63,11 @@ def test_a_pulumi_that_was_updated_is_asked_again(tmp_path):
     assert tools.resolve("pulumi").path == path
 
 
+def test_a_go_that_is_too_new_to_compile_the_pinned_sources_is_passed_over(tmp_path):
+    path = program(tmp_path / "bin" / "go", "echo go version go1.27.3 linux/amd64")
+    assert f"{path} is 1.27.3, and 1.27.0 and newer will not do" in tools.resolve("go").why
+
+
 def test_a_program_that_gives_no_version_is_passed_over(tmp_path):
     program(tmp_path / "bin" / "kubectl", "exit 3")
     assert "does not say its version" in tools.resolve("kubectl").why

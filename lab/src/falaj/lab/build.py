@@ -103,6 +103,7 @@ def environment() -> dict[str, str]:
 
 def check_space(building: Sequence[Module], go: Path) -> None:
     """Refuse to begin a build that the disks cannot hold."""
+    make_folder(cache())
     asked = subprocess.run([go, "env", "-json", "GOCACHE", "GOMODCACHE"], capture_output=True, text=True, check=False)
     if asked.returncode:
         raise LabError(f"{go} does not work: {asked.stderr.strip()[:300]}; put a working go on your PATH, or none")
@@ -132,7 +133,6 @@ def check_space(building: Sequence[Module], go: Path) -> None:
 def explain(module: str, lines: Sequence[str], log: Path) -> str:
     """Say in one line why Go failed and what to do."""
     output = "\n".join(lines)
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "no message")[:300]
     if "no space left on device" in output:
         return f"the disk became full while building {module}; free some space and run this again: what is done is kept"
     if "checksum mismatch" in output or "SECURITY ERROR" in output:
@@ -140,9 +140,12 @@ def explain(module: str, lines: Sequence[str], log: Path) -> str:
         return f"a source of {module} is not what go.sum pins ({wrong.strip()[:200]}); it was not used; see {log}"
     if "signal: killed" in output:
         return f"the Go compiler was killed while building {module}, probably for lack of memory; run this again"
-    if network := next((line.strip() for line in lines if _NETWORK.search(line)), None):
+    if wrong := next((line.strip() for line in lines if re.search(r"\.go:\d+:\d+: ", line)), None):
+        return f"building {module} failed: {wrong[:300]}; the whole log is in {log}"
+    if network := next((line.strip() for line in lines if " " in line and _NETWORK.search(line)), None):
         return f"cannot download the sources of {module}: {network[:300]}; check the network and run this again"
-    return f"building {module} failed: {last}; the whole log is in {log}"
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "no message")
+    return f"building {module} failed: {last[:300]}; the whole log is in {log}"
 
 
 def _build_module(module: Module, tools: Sequence[Tool], go: Path, progress: Progress) -> None:

@@ -47,6 +47,7 @@ class Tool:
     made_from: GoCommand | Wheel
     seconds: int
     minimum: str | None
+    below: str | None
     probe: tuple[str, ...]
 
     @property
@@ -181,6 +182,7 @@ def _tool(name: str, row: Mapping[str, Any]) -> Tool:
         made_from=made_from,
         seconds=row["seconds"],
         minimum=row.get("minimum"),
+        below=row.get("below"),
         probe=tuple(row.get("probe", ())),
     )
 

@@ -112,6 +112,8 @@ def _yours(tool: Tool) -> tuple[Resolved | None, str]:
             reason = f"{path} does not say its version"
         elif _numbers(version) < _numbers(tool.minimum):
             reason = f"{path} is {version}, older than {tool.minimum}"
+        elif tool.below and _numbers(version) >= _numbers(tool.below):
+            reason = f"{path} is {version}, and {tool.below} and newer will not do"
         else:
             return Resolved(tool.name, path, version, "yours", f"yours, {tool.minimum} or newer"), ""
     return None, reason

