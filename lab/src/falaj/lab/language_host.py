@@ -18,6 +18,9 @@ from concurrent import futures
 from pathlib import Path
 from typing import IO, Any
 
+# Children are started by fork and exec: grpc need not prepare for more, and says so on stderr otherwise.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+
 import grpc
 from google.protobuf import empty_pb2
 from pulumi.automation._server import LanguageServer
