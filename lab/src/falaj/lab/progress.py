@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -128,14 +128,17 @@ class Progress:
         """Print a line that stays."""
         self.console.print(Text(line), soft_wrap=True)
 
-    def render(self) -> Group:
+    def render(self) -> Table:
         """Return what a terminal shows now."""
-        rows = Table.grid(padding=(0, 1))
+        rows = Table.grid(padding=(0, 1), expand=True)
+        rows.add_column(no_wrap=True, overflow="ellipsis", ratio=1)  # the label gives way where the terminal is narrow
+        for _ in ("bar", "percent", "times"):
+            rows.add_column(no_wrap=True)
         for task in [t for t in self._tasks if t.ended is None]:
-            bar = ProgressBar(total=1.0, completed=task.fraction, width=20)
-            percent = Text(f"{task.fraction:4.0%}")
-            rows.add_row(Text(task.label), bar, percent, Text(task.times), Text(task.detail, style="dim"))
-        return Group(rows)
+            bar = ProgressBar(total=1.0, completed=task.fraction, width=12)
+            label = Text.assemble(task.label, "\n  ", (task.detail, "dim"))
+            rows.add_row(label, bar, Text(f"{task.fraction:4.0%}"), Text(task.times))
+        return rows
 
     def side_by_side(self, jobs: Sequence[Callable[[], object]]) -> None:
         """Run jobs at once; the first that fails ends the others and is raised."""
