@@ -91,16 +91,14 @@ def publish_module(proxy: Path, module: str, version: str, files: dict[str, str]
 
 
 def use_module(monkeypatch: pytest.MonkeyPatch, *patches: Patch, space: int = 1) -> None:
-    module = Module("hello", patches, sources=space, compiled=space, programs=space)
-    tables = {"modules": {"hello": {"space": {}}}, "tools": {}}
+    module = Module("hello", {"main.who": "world"}, patches, sources=space, compiled=space, programs=space)
     table.recipe.cache_clear()
-    monkeypatch.setattr(table, "data", lambda: tables)
     for place in (build, table):
         monkeypatch.setattr(place, "modules", lambda: {"hello": module})
 
 
-def hello(who: str = "world") -> Tool:
-    command = GoCommand("hello", "example.com/hello/cmd/hello", {"main.who": who})
+def hello() -> Tool:
+    command = GoCommand("hello", "example.com/hello/cmd/hello")
     return Tool("hello", "1.2.3", "Apache-2.0", False, command, 1, None, None, ())
 
 

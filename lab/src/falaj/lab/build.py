@@ -104,7 +104,9 @@ def environment() -> dict[str, str]:
 def check_space(building: Sequence[Module], go: Path) -> None:
     """Refuse to begin a build that the disks cannot hold."""
     make_folder(cache())
-    asked = subprocess.run([go, "env", "-json", "GOCACHE", "GOMODCACHE"], capture_output=True, text=True, check=False)
+    asked = subprocess.run(
+        [go, "env", "-json", "GOCACHE", "GOMODCACHE"], capture_output=True, text=True, check=False, env=environment()
+    )
     if asked.returncode:
         raise LabError(f"{go} does not work: {asked.stderr.strip()[:300]}; put a working go on your PATH, or none")
     places: dict[str, str] = json.loads(asked.stdout)
@@ -239,7 +241,7 @@ def _compile(workshop: Workshop, commands: Sequence[GoCommand], sources: Sources
             # The last twentieth is for linking.
             task.update(0.95 * sources.fraction, f"{len(sources.compiled)} of {total} packages")
 
-    variables = [f"-X {name}={value}" for command in commands for name, value in command.variables.items()]
+    variables = [f"-X {name}={value}" for name, value in workshop.module.variables.items()]
     flags = " ".join(["-s", "-w", *variables])
     packages = [command.package for command in commands]
     task.update(0.0, f"0 of {total} packages")

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import json
 import os
 import platform
 import tomllib
@@ -24,7 +23,6 @@ class GoCommand:
 
     module: str
     package: str
-    variables: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -103,6 +101,7 @@ class Module:
     """A Go module whose commands are built together, and the free space in MiB that a first build takes."""
 
     name: str
+    variables: Mapping[str, str]
     patches: tuple[Patch, ...]
     sources: int
     compiled: int
@@ -131,7 +130,7 @@ def plugins() -> Mapping[str, Plugin]:
 def modules() -> Mapping[str, Module]:
     """Return the Go modules that tools are built from, by the name of their folder."""
     return {
-        name: Module(name, tuple(_patch(patch) for patch in row.get("patches", ())), **row["space"])
+        name: Module(name, row["variables"], tuple(_patch(patch) for patch in row.get("patches", ())), **row["space"])
         for name, row in data()["modules"].items()
     }
 
@@ -154,8 +153,7 @@ def recipe(module: str) -> str:
     digest = hashlib.sha256()
     for file in sorted((MODULES / module).iterdir()):
         digest.update(file.read_bytes())
-    digest.update(repr(modules()[module].patches).encode())
-    digest.update(json.dumps([t.get("set") for t in data()["tools"].values() if t.get("module") == module]).encode())
+    digest.update(repr((modules()[module].variables, modules()[module].patches)).encode())
     return digest.hexdigest()[:8]
 
 
@@ -170,7 +168,7 @@ def find(name: str) -> Tool:
 def _tool(name: str, row: Mapping[str, Any]) -> Tool:
     """Read one row of the table."""
     made_from = (
-        GoCommand(row["module"], row["package"], row.get("set", {}))
+        GoCommand(row["module"], row["package"])
         if "package" in row
         else Wheel(row["wheel"], tuple(row["sha256"]), row["program"])
     )
