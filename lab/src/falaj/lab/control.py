@@ -20,7 +20,7 @@ import psutil
 from falaj.lab import processes, services
 from falaj.lab.errors import LabError
 from falaj.lab.services import SERVICES, Binaries
-from falaj.lab.state import Lab, is_free, write_private
+from falaj.lab.state import Lab, append_private, is_free, write_private
 
 SPACE = 400 << 20
 """Bytes that a lab needs on its disk to start: etcd reserves 128 MiB, and logs, moto's and OpenBao's data grow."""
@@ -48,15 +48,14 @@ class View:
 def alone(lab: Lab, command: str) -> Generator[None]:
     """Hold the lab against other commands that start or stop it; one that comes second is told so, and ends."""
     path = lab.folder("run") / "command.lock"
-    with path.open("a+") as file:
+    with append_private(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "another command"
-            raise LabError(f"{holder} is at work on {lab.root}; wait until it has ended") from None
+            at_work = path.read_text() or "another command"
+            raise LabError(f"{at_work} is at work on {lab.root}; wait until it has ended") from None
         file.truncate(0)
-        file.write(f"`falaj-lab {command}` (pid {os.getpid()})")
+        file.write(f"`falaj-lab {command}` (pid {os.getpid()})".encode())
         file.flush()
         yield
 
@@ -81,7 +80,7 @@ def start(lab: Lab, binaries: Binaries, wanted: Mapping[str, int]) -> bool:
             check_port(port, lab.ports()[port])
     plan = {"digest": digest, "binaries": {name: str(path) for name, path in binaries.items()}}
     write_private(lab.folder("run") / "plan.json", json.dumps(plan, indent=2))
-    with (lab.folder("logs") / "supervisor.log").open("ab") as log:
+    with append_private(lab.folder("logs") / "supervisor.log") as log:
         process = subprocess.Popen(
             [*services.python("falaj.lab.supervisor"), str(lab.root)],
             stdin=subprocess.DEVNULL,

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from falaj.lab.errors import LabError
 
@@ -40,7 +41,7 @@ class Lab:
             return
         if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
             raise LabError(f"{self.root} holds something that is not a lab; choose an empty folder with --state DIR")
-        self.folder()
+        self.folder().chmod(0o700)
         write_private(self.root / MARKER, "The state of one falaj lab; `falaj-lab reset` deletes it.\n")
 
     def forget(self) -> None:
@@ -57,9 +58,12 @@ class Lab:
 
     def folder(self, *parts: str) -> Path:
         """Return a folder below the state directory, made on first use, readable by the owner alone."""
-        path = self.root.joinpath(*parts)
+        path = self.root
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for part in parts:
+                path /= part
+                path.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise LabError(f"cannot make {path}: {error.strerror}; choose another place with --state DIR") from error
         return path
@@ -109,6 +113,11 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def append_private(path: Path) -> BinaryIO:
+    """Open a file to write at its end; made on first use, for its owner alone."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 def write_private(path: Path, text: str | bytes) -> None:

@@ -24,12 +24,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 from falaj.lab.errors import LabError
 from falaj.lab.processes import record
 from falaj.lab.services import SERVICES, Binaries, Service
-from falaj.lab.state import Lab, write_private
+from falaj.lab.state import Lab, append_private, write_private
 
 SOON = 0.2
 """Seconds between the checks of a service that does not answer yet."""
@@ -146,7 +146,7 @@ class Supervisor:
         """Start a service's process, with an environment of its own: nothing of the person's leaks into it."""
         environment = {name: os.environ[name] for name in ("PATH", "LANG", "TZ") if name in os.environ}
         environment |= {"HOME": str(self.lab.folder("run", "home")), **service.environment(self.lab)}
-        with log_path(self.lab, service.name).open("ab") as log:
+        with append_private(log_path(self.lab, service.name)) as log:
             process = await asyncio.create_subprocess_exec(
                 *service.command(self.lab, self.binaries),
                 stdin=DEVNULL,
@@ -289,9 +289,9 @@ def rotate(lab: Lab) -> None:
                 os.truncate(log, 0)
 
 
-def hold_lock(lab: Lab) -> TextIO:
+def hold_lock(lab: Lab) -> BinaryIO:
     """Become the lab's one supervisor, for as long as the returned file is open."""
-    file = (lab.folder("run") / "supervisor.lock").open("w")
+    file = append_private(lab.folder("run") / "supervisor.lock")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,0 +1,48 @@
+"""A lab for tests: used through its command line, as a person uses it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunningLab:
+    """One lab, named by its state directory."""
+
+    root: Path
+
+    def command(self, *arguments: str) -> Sequence[str]:
+        """Return the command line of a `falaj-lab` command on this lab."""
+        return [str(Path(sys.executable).with_name("falaj-lab")), "--state", str(self.root), *arguments]
+
+    def run(self, *arguments: str, timeout: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a `falaj-lab` command; unless told otherwise, expect it to succeed."""
+        done = subprocess.run(
+            self.command(*arguments), capture_output=True, text=True, timeout=timeout, check=False, env=person()
+        )
+        if check and done.returncode:
+            said = done.stderr.strip() or done.stdout.strip()
+            raise AssertionError(f"`falaj-lab {' '.join(arguments)}` ended with {done.returncode}: {said}")
+        return done
+
+    def status(self) -> dict[str, Mapping[str, Any]]:
+        """Return how each service is, as `falaj-lab status --json` says it."""
+        answer = json.loads(self.run("status", "--json", check=False).stdout)
+        return {service["name"]: service for service in answer["services"]}
+
+    @cached_property
+    def env(self) -> Mapping[str, str]:
+        """The environment of a program that uses the lab: the person's variables and the lab's own."""
+        return {**person(), **json.loads(self.run("env", "--json").stdout)}
+
+
+def person() -> dict[str, str]:
+    """Return the environment of a person who uses no lab and no cloud."""
+    foreign = ("FALAJ_", "AWS_", "VAULT_", "PULUMI_", "KUBECONFIG")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign) or name == "FALAJ_CACHE"}

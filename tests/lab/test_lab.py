@@ -1,0 +1,337 @@
+"""A whole lab: real processes, started, killed and stopped through the command line."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from falaj.lab.services import ask
+from falaj.lab.state import Lab
+from falaj.lab.testing import RunningLab, person
+
+pytestmark = pytest.mark.lab
+
+DEADLINE = 90.0
+SERVICES = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kwok",
+    "moto",
+    "openbao",
+    "eks-nodes",
+)
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come to pass"
+        time.sleep(0.2)
+
+
+def kubectl(
+    lab: RunningLab, *arguments: str, check: bool = True, stdin: object = None
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [lab.root / "bin" / "kubectl", *arguments],
+        env=lab.env,
+        input=yaml.safe_dump(stdin) if stdin else None,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def processes_of(lab: RunningLab) -> list[psutil.Process]:
+    """Return every process that names this lab's folder on its command line or in its environment."""
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        try:
+            named = str(lab.root) in " ".join(process.cmdline()) or process.environ().get("FALAJ_LAB") == str(lab.root)
+            if named and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def supervisor_of(lab: RunningLab) -> psutil.Process:
+    return psutil.Process(json.loads((lab.root / "run" / "supervisor.json").read_text())["pid"])
+
+
+def healthy(lab: RunningLab) -> bool:
+    return all(service["state"] == "healthy" for service in lab.status().values())
+
+
+def test_every_service_is_healthy_and_status_says_so(lab: RunningLab) -> None:
+    assert lab.run("status").returncode == 0
+    assert tuple(lab.status()) == SERVICES
+    assert healthy(lab)
+
+
+def test_a_lab_that_is_up_is_left_as_it_is(lab: RunningLab) -> None:
+    before = {name: service["pid"] for name, service in lab.status().items()}
+    assert "was up already" in lab.run("up").stdout
+    assert {name: service["pid"] for name, service in lab.status().items()} == before
+
+
+def test_everything_listens_on_loopback_alone(lab: RunningLab) -> None:
+    supervisor = supervisor_of(lab)
+    listening = [
+        (process.name(), connection.laddr.ip)
+        for process in [supervisor, *supervisor.children(recursive=True)]
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert {name for name, _ in listening} >= {"etcd", "kube-apiserver", "kwok"}
+    assert {address for _, address in listening} == {"127.0.0.1"}
+
+
+def test_nothing_that_the_lab_keeps_is_readable_by_others(lab: RunningLab) -> None:
+    for path in (lab.root, *lab.root.rglob("*")):
+        if not path.is_symlink():
+            assert not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO), path
+
+
+def test_nobody_anonymous_is_answered(lab: RunningLab) -> None:
+    for path in ("/healthz", "/version", "/api", "/openid/v1/jwks"):
+        status, _ = ask(Lab(lab.root), "kube-apiserver", "GET", path)
+        assert status == 401, path
+    with pytest.raises(OSError, match="certificate required"):
+        ask(Lab(lab.root), "etcd", "GET", "/version", authority="etcd-ca")
+
+
+def test_secrets_are_encrypted_on_disk_and_absent_from_the_audit_log_which_names_who_made_them(lab: RunningLab) -> None:
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "needle", "namespace": "default"},
+        "stringData": {"key": "a-needle-in-a-haystack"},
+    }
+    kubectl(lab, "apply", "-f", "-", stdin=secret)
+    audit = (lab.root / "logs" / "kube-apiserver-audit.log").read_text()
+    events = [json.loads(line) for line in audit.splitlines()]
+    about = [event for event in events if event.get("objectRef", {}).get("name") == "needle"]
+    assert {event["user"]["username"] for event in about} == {"falaj:admin"}
+    stored = [path for path in (lab.root / "data" / "etcd").rglob("*") if path.is_file()]
+    assert stored
+    for path in (*stored, lab.root / "logs" / "kube-apiserver-audit.log"):
+        content = path.read_bytes()
+        assert b"a-needle-in-a-haystack" not in content
+        assert b"YS1uZWVkbGUtaW4tYS1oYXlzdGFja" not in content  # the same in base64
+    kubectl(lab, "delete", "secret", "needle")
+
+
+NODE = {
+    "apiVersion": "v1",
+    "kind": "Node",
+    "metadata": {"name": "by-hand"},
+    "status": {
+        kind: {"cpu": "4", "memory": "8Gi", "pods": "20", "nvidia.com/gpu": "2"} for kind in ("capacity", "allocatable")
+    },
+}
+
+
+def pod(name: str, gpus: int = 0, **security: object) -> dict[str, object]:
+    container = {
+        "name": "main",
+        "image": "registry.invalid/none",
+        "resources": {"limits": {"nvidia.com/gpu": gpus} if gpus else {}},
+        "securityContext": security,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"containers": [container]},
+    }
+
+
+def phase(lab: RunningLab, name: str) -> str:
+    return kubectl(lab, "get", "pod", name, "-o", "jsonpath={.status.phase}").stdout
+
+
+def test_pods_are_scheduled_by_what_nodes_have_and_jobs_end(lab: RunningLab) -> None:
+    kubectl(lab, "create", "-f", "-", stdin=NODE)
+    until(lambda: " Ready " in kubectl(lab, "get", "nodes").stdout, "the node's readiness")
+    kubectl(lab, "create", "-f", "-", stdin=pod("fits", gpus=2))
+    until(lambda: phase(lab, "fits") == "Running", "the start of a pod that fits")
+    kubectl(lab, "create", "-f", "-", stdin=pod("one-too-many", gpus=1))
+    until(
+        lambda: "Insufficient nvidia.com/gpu" in kubectl(lab, "describe", "pod", "one-too-many").stdout,
+        "the scheduler's refusal",
+    )
+    assert phase(lab, "one-too-many") == "Pending"
+    kubectl(lab, "create", "job", "once", "--image=registry.invalid/none")
+    kubectl(lab, "wait", "--for=condition=complete", "job/once", "--timeout=50s")
+    kubectl(lab, "delete", "pod/fits", "pod/one-too-many", "job/once", "node/by-hand", "--wait=true")
+
+
+def test_a_privileged_pod_is_refused_by_admission(lab: RunningLab) -> None:
+    refused = kubectl(lab, "create", "-f", "-", stdin=pod("privileged", privileged=True), check=False)
+    assert 'violates PodSecurity "baseline:latest": privileged' in refused.stderr
+
+
+def test_the_labs_own_identities_have_no_more_than_their_part(lab: RunningLab) -> None:
+    for identity in ("kwok", "eks-nodes"):
+        kubeconfig = str(lab.root / "pki" / f"{identity}.kubeconfig")
+        for verb, kind, may in (("get", "secrets", "no"), ("list", "nodes", "yes"), ("create", "deployments", "no")):
+            answer = kubectl(lab, "--kubeconfig", kubeconfig, "auth", "can-i", verb, kind, "-A", check=False)
+            assert answer.stdout.strip() == may, (identity, verb, kind)
+
+
+def test_exec_gives_its_place_to_the_command_with_its_exit_code_and_its_signals(lab: RunningLab) -> None:
+    assert lab.run("exec", "--", "sh", "-c", "exit 7", check=False).returncode == 7
+    missing = lab.run("exec", "--", "no-such-command", check=False)
+    assert (missing.returncode, missing.stderr) == (127, "falaj-lab: no-such-command: there is no such command\n")
+    command = lab.command("exec", "--", "sh", "-c", "trap 'exit 9' TERM; echo $AWS_REGION; read x")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=person()) as run:
+        assert run.stdout
+        assert run.stdin
+        assert run.stdout.readline() == "me-central-1\n"
+        run.terminate()
+        run.stdin.close()
+        assert run.wait(DEADLINE) == 9
+
+
+def test_logs_can_be_read_and_followed(lab: RunningLab) -> None:
+    assert lab.run("logs", "supervisor", "-n", "1").stdout.count("\n") == 1
+    assert "etcd " in lab.run("logs", "-n", "1").stdout
+    unknown = lab.run("logs", "nonesuch", check=False)
+    assert (unknown.returncode, unknown.stderr[:37]) == (1, "falaj-lab: there is no log of nonesuc")
+    log = lab.root / "logs" / "followed.log"
+    log.write_text("before\n")
+    command = lab.command("logs", "-f", "followed")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=person()) as run:
+        assert run.stdout
+        assert run.stdout.readline() == "before\n"
+        with log.open("a") as file:
+            file.write("after\n")
+        assert run.stdout.readline() == "after\n"
+        run.send_signal(signal.SIGINT)
+        assert run.wait(DEADLINE) == 130
+    log.unlink()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_that_is_killed_comes_back(lab: RunningLab, name: str) -> None:
+    before = lab.status()[name]
+    os.kill(int(str(before["pid"])), signal.SIGKILL)
+    until(lambda: lab.status()[name]["pid"] not in (before["pid"], None), f"the restart of {name}")
+    until(lambda: healthy(lab), f"health after {name} was killed")
+
+
+def test_a_second_lab_runs_beside_the_first_and_leaves_nothing(lab: RunningLab, tmp_path: Path) -> None:
+    second = RunningLab(tmp_path / "second")
+    try:
+        second.run("up")
+        assert healthy(lab)
+        assert healthy(second)
+        assert not {s["port"] for s in second.status().values()} & {s["port"] for s in lab.status().values()} - {None}
+        secrets = {path.name: path.read_text() for path in (lab.root / "secrets").iterdir()}
+        for path in (second.root / "secrets").iterdir():
+            assert path.read_text() != secrets[path.name], path.name
+        foreign = kubectl(
+            lab, "--kubeconfig", str(second.root / "kubeconfig"), "-s", kubernetes(lab), "get", "ns", check=False
+        )
+        assert "x509" in foreign.stderr
+    finally:
+        second.run("reset", "--yes")
+    assert not second.root.exists()
+    assert processes_of(second) == []
+    assert healthy(lab)
+
+
+def kubernetes(lab: RunningLab) -> str:
+    return f"https://127.0.0.1:{lab.status()['kube-apiserver']['port']}"
+
+
+def test_a_second_up_beside_the_first_is_told_so(lab: RunningLab) -> None:
+    first = subprocess.Popen(lab.command("up", "--port", "kwok=0"), env=person())
+    try:
+        lock = lab.root / "run" / "command.lock"
+        until(lambda: str(first.pid) in lock.read_text(), "the first command's lock")
+        second = lab.run("up", check=False)
+        assert (second.returncode, second.stderr) == (
+            1,
+            f"falaj-lab: `falaj-lab up` (pid {first.pid}) is at work on {lab.root}; wait until it has ended\n",
+        )
+    finally:
+        assert first.wait(DEADLINE) == 0
+
+
+def test_a_killed_supervisor_takes_its_services_along_and_the_next_up_ends_well(lab: RunningLab) -> None:
+    kubectl(lab, "create", "namespace", "kept")
+    supervisor = supervisor_of(lab)
+    children = supervisor.children(recursive=True)
+    assert len(children) == len(SERVICES)
+    supervisor.kill()
+    until(lambda: not processes_of(lab), "the end of every service")
+    assert lab.run("status", check=False).returncode == 3
+    refused = lab.run("exec", "--", "true", check=False)
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        "falaj-lab: the lab is not running; start it with `falaj-lab up`\n",
+    )
+    lab.run("up")
+    assert healthy(lab)
+    kubectl(lab, "delete", "namespace", "kept")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill"])
+def test_an_interrupted_up_is_followed_by_one_that_ends_well(lab: RunningLab, number: signal.Signals) -> None:
+    lab.run("down")
+    first = subprocess.Popen(lab.command("up"), env=person(), stderr=subprocess.PIPE, text=True)
+    with first:
+        until((lab.root / "run" / "supervisor.json").exists, "the supervisor's start")
+        first.send_signal(number)
+        assert first.wait(DEADLINE) == (130 if number == signal.SIGINT else -number)
+        assert first.stderr
+        assert "Traceback" not in first.stderr.read()
+    if number == signal.SIGINT:
+        assert processes_of(lab) == []
+    lab.run("up")
+    assert healthy(lab)
+
+
+@pytest.fixture
+def stopped(lab: RunningLab) -> Iterator[RunningLab]:
+    lab.run("down")
+    yield lab
+    lab.run("up")
+
+
+def test_a_stopped_lab_leaves_no_process(stopped: RunningLab) -> None:
+    assert processes_of(stopped) == []
+    assert stopped.run("status", check=False).returncode == 3
+    assert "was not running" in stopped.run("down").stdout
+
+
+def test_a_port_that_another_took_meanwhile_is_named_and_another_can_be_drawn(stopped: RunningLab) -> None:
+    port = json.loads((stopped.root / "ports.json").read_text())["moto"]
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        refused = stopped.run("up", check=False)
+        assert refused.returncode == 1
+        assert f"port {port} of moto is taken by" in refused.stderr
+        assert refused.stderr.rstrip().endswith("falaj-lab up --port moto=0")
+        assert processes_of(stopped) == []
+        stopped.run("up", "--port", "moto=0")
+    stopped.__dict__.pop("env", None)
+    assert stopped.env["AWS_ENDPOINT_URL"] != f"http://127.0.0.1:{port}"
