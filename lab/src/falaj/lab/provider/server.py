@@ -99,9 +99,10 @@ def serve(provider: EmulatedProvider[Any]) -> None:
     if provider.engine_address is None:
         sys.exit(f"pulumi-resource-{provider.name} is started by the pulumi CLI, with the engine's address as argument")
     ended = threading.Event()
-    # Ctrl-C reaches the whole process group; the engine decides what becomes of the run.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda _number, _frame: ended.set())
+    # The engine ends its plugins by SIGINT and kills them five seconds later. It starts each in a process group of its
+    # own, so that a person's Ctrl-C does not come here.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: ended.set())
     parent = os.getppid()
     in_flight = InFlight()
     options = [("grpc.max_receive_message_length", MESSAGE_LIMIT), ("grpc.max_send_message_length", MESSAGE_LIMIT)]
