@@ -1,8 +1,9 @@
 """The rules pass falaj's own platform, in every environment, and fail it after a single unsafe change."""
 
 import dataclasses
+import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,12 @@ class Recorder(mocks.Mocks):
         raise AssertionError(f"the platform looks nothing up, but {args.token} was called")
 
 
-@pytest.fixture
-def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[Resource]]:
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], list[Resource]]]:
     """Compose an environment as in the lab and return what it registers."""
-    monkeypatch.syspath_prepend(str(STACKS))
-    kubeconfig = tmp_path / "kubeconfig"
-    (tmp_path / "ca.crt").write_text("CA")
+    folder = tmp_path_factory.mktemp("lab")
+    kubeconfig = folder / "kubeconfig"
+    (folder / "ca.crt").write_text("CA")
     lab = {"server": "https://127.0.0.1:7443", "certificate-authority": "ca.crt"}
     contexts = [{"name": "lab", "context": {"cluster": "lab"}}]
     config = {"current-context": "lab", "contexts": contexts, "clusters": [{"name": "lab", "cluster": lab}]}
@@ -60,6 +61,7 @@ def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
         "VAULT_ADDR": "https://127.0.0.1:8200",
     }
 
+    @functools.cache
     def make(environment: str) -> list[Resource]:
         from composition import compose
         from platform_config import read_config
@@ -77,7 +79,9 @@ def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
         pulumi.runtime.test(program)()
         return recorder.resources
 
-    return make
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(STACKS))
+        yield make
 
 
 def judge_all(resources: list[Resource]) -> list[Judgement]:

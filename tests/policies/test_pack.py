@@ -99,7 +99,7 @@ def test_an_unknown_is_an_advisory_in_the_rule_s_name_and_no_pass() -> None:
     response = Analyzer().resource(KEY, {"tags": TAGS, "enableKeyRotation": UNKNOWN_BOOLEAN_VALUE})
     assert mandatory(response) == {}
     (message,) = advisory(response)["FJ-KMS-001"]
-    assert "undetermined: enableKeyRotation" in message
+    assert "undetermined: enableKeyRotation is not known" in message
     assert "FJ-KMS-001" not in {each.policy_name for each in response.not_applicable}
 
 

@@ -28,6 +28,10 @@ def test_the_engine_s_proxies_become_plain_values_with_unknowns_marked() -> None
     }
 
 
+def test_a_secret_that_could_not_be_decrypted_is_unknown() -> None:
+    assert decode({"privileged": "[secret]"}) == {"privileged": UNKNOWN}
+
+
 def test_a_provider_s_configuration_is_read_out_of_its_json() -> None:
     proxied = unknown_checking_proxy(
         {

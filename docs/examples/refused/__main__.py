@@ -1,4 +1,4 @@
-"""A bucket that is open to the world and a pod that is root on its node: refused before either exists."""
+"""Data open to the world and a container that is root on its node: refused before either exists."""
 
 import json
 
@@ -7,39 +7,34 @@ import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
 cloud = aws.Provider("aws", region="me-central-1", allowed_account_ids=["123456789012"])
-in_cloud = pulumi.ResourceOptions(provider=cloud)
-
-bucket = aws.s3.Bucket(
-    "data", bucket="refused-data", tags={"owner": "nobody", "classification": "restricted"}, opts=in_cloud
-)
 aws.s3.BucketPolicy(
     "open-to-the-world",
-    bucket=bucket.id,
+    bucket="datasets",
     policy=json.dumps(
         {
             "Version": "2012-10-17",
             "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Principal": "*",
-                    "Action": "s3:GetObject",
-                    "Resource": "arn:aws:s3:::refused-data/*",
-                }
+                {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::datasets/*"}
             ],
         }
     ),
-    opts=in_cloud,
+    opts=pulumi.ResourceOptions(provider=cloud),
 )
-k8s.core.v1.Pod(
+
+labels = {"app": "root-on-its-node"}
+container = {
+    "name": "main",
+    "image": f"registry.example/app@sha256:{'0' * 64}",
+    "security_context": {"privileged": True, "run_as_non_root": True, "capabilities": {"drop": ["ALL"]}},
+}
+k8s.apps.v1.Deployment(
     "root-on-its-node",
+    metadata={"namespace": "vision"},
     spec={
-        "containers": [
-            {
-                "name": "main",
-                "image": "busybox:latest",
-                "env": [{"name": "DB_PASSWORD", "value": "hunter2"}],
-                "security_context": {"privileged": True},
-            }
-        ]
+        "selector": {"match_labels": labels},
+        "template": {
+            "metadata": {"labels": labels},
+            "spec": {"automount_service_account_token": False, "containers": [container]},
+        },
     },
 )

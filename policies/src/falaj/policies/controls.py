@@ -27,7 +27,6 @@ _ISO = {
     "A.5.18": "Access rights",
     "A.5.21": "Managing information security in the ICT supply chain",
     "A.5.23": "Information security for use of cloud services",
-    "A.5.28": "Collection of evidence",
     "A.5.33": "Protection of records",
     "A.5.34": "Privacy and protection of PII",
     "A.8.2": "Privileged access rights",

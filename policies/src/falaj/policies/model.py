@@ -193,7 +193,7 @@ def judge(rule: Rule, resource: Resource, context: Context) -> Judgement:
             if check.violated.truth is True:
                 failures.append(str(check))
             elif check.violated.truth is None:
-                undecided.append(str(check))
+                undecided.append(f"{check.violated.at} is not known, or not readable (fails if: {check.message})")
     except Exception as error:
         # Whatever breaks, the run goes on and the rule does not pass.
         # The exception's text may quote a property's value, which may be secret.

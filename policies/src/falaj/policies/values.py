@@ -18,7 +18,8 @@ class _Unknown:
 UNKNOWN = _Unknown()
 """Stands for every value that is not known yet; it is never equal to anything and never passes."""
 
-# At preview the engine sends these strings in place of unknown values.
+# At preview the engine sends these strings in place of unknown values; `pulumi policy analyze --file` sends the last
+# one in place of a secret, of whatever type, that it cannot decrypt.
 _SENTINELS = frozenset(
     {
         proxy.UNKNOWN_BOOLEAN_VALUE,
@@ -28,6 +29,7 @@ _SENTINELS = frozenset(
         proxy.UNKNOWN_OBJECT_VALUE,
         proxy.UNKNOWN_ASSET_VALUE,
         proxy.UNKNOWN_ARCHIVE_VALUE,
+        "[secret]",
     }
 )
 

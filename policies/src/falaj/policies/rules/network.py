@@ -99,7 +99,7 @@ def flow_logs(vpc: Resource, context: Context) -> Checks:
     "FJ-NET-005",
     "Endpoints to AWS let named callers through",
     Severity.HIGH,
-    ("A.8.12", "A.5.15", "ZT-6"),
+    ("A.8.12", "A.5.15", "ZT-4", "ZT-6"),
     ("aws:ec2/vpcEndpoint:VpcEndpoint", "aws:ec2/vpcEndpointPolicy:VpcEndpointPolicy"),
     "Give the endpoint a policy; bound its principal by aws:PrincipalAccount or aws:PrincipalOrgID.",
 )

@@ -4,6 +4,8 @@ from falaj.policies import hcl
 from falaj.policies.model import Checks, Context, Resource, Rule, Severity, must, never, rule
 from falaj.policies.values import Fact, any_of
 
+_REACHES = "every mount is reached"
+
 
 @rule(
     "FJ-VLT-001",
@@ -17,17 +19,17 @@ def policies(policy: Resource, _: Context) -> Checks:
     """A path that begins with a wildcard reaches every mount, sys/ included."""
     text = policy["policy"]
     if not isinstance(text.value, str):
-        yield never(text.test(lambda _: True), "is not a policy")
+        yield never(text.test(lambda _: True), _REACHES)
         return
     try:
         grants = hcl.grants(text.value)
-    except hcl.UnreadableError as error:
-        yield never(Fact(None, text.path), str(error))
+    except hcl.UnreadableError:
+        yield never(Fact(None, text.path), _REACHES)
         return
     for number, grant in enumerate(grants):
         at = f"{text.path}.path[{number}]"
         allowed = "deny" not in grant.capabilities
-        yield never(Fact(allowed and grant.path.lstrip("/")[:1] in ("*", "+"), at), "every mount is reached")
+        yield never(Fact(allowed and grant.path.lstrip("/")[:1] in ("*", "+"), at), _REACHES)
         yield never(Fact(allowed and "sudo" in grant.capabilities, at), "grants sudo")
 
 
