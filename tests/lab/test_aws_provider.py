@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 import pytest
+import requests
+from moto.server import ThreadedMotoServer
+
 from falaj.lab.provider.aws import ENACTED, AwsProvider
 from falaj.lab.provider.journal import Journal
 from falaj.lab.provider.testing import Driver, Resource
-from moto.server import ThreadedMotoServer
 
 ACCOUNT = "123456789012"
 TRUST = json.dumps(
@@ -38,15 +39,22 @@ def endpoint() -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture
-def driver(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Driver:
-    for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "FALAJ_LAB"):
-        monkeypatch.delenv(name, raising=False)
-    boto3.client("sts", **login(endpoint))  # fails early when there is no server
-    import urllib.request
+@pytest.fixture(scope="module")
+def shared(endpoint: str) -> Driver:
+    """One provider for all cases: making clients takes longer than using them."""
+    return configured(AwsProvider(Journal(None)), endpoint)
 
-    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST"), timeout=10).close()
-    return configured(AwsProvider(), endpoint)
+
+@pytest.fixture
+def driver(shared: Driver, endpoint: str) -> Driver:
+    requests.post(f"{endpoint}/moto-api/reset", timeout=10).raise_for_status()
+    return shared
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "FALAJ_LAB"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def configured(provider: AwsProvider, endpoint: str, **config: Any) -> Driver:
@@ -77,10 +85,10 @@ class Needs:
     driver: Driver
     made: dict[str, Resource] = field(default_factory=dict)
 
-    def make(self, token: str, name: str, **inputs: Any) -> Resource:
-        if name not in self.made:
-            self.made[name] = self.driver.create(token, name, inputs)
-        return self.made[name]
+    def make(self, token: str, label: str, **inputs: Any) -> Resource:
+        if label not in self.made:
+            self.made[label] = self.driver.create(token, label, inputs)
+        return self.made[label]
 
     @property
     def vpc(self) -> str:
@@ -115,6 +123,18 @@ class Needs:
     @property
     def bucket(self) -> str:
         return self.make("aws:s3/bucket:Bucket", "need-bucket", bucket="need-bucket", forceDestroy=True).id
+
+    @property
+    def log_bucket(self) -> str:
+        bucket = self.make("aws:s3/bucket:Bucket", "need-target", bucket="need-target").id
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "logging.s3.amazonaws.com"},
+            "Action": "s3:PutObject",
+            "Resource": f"arn:aws:s3:::{bucket}/*",
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        return self.make("aws:s3/bucketPolicy:BucketPolicy", "need-target-policy", bucket=bucket, policy=policy).id
 
     @property
     def role(self) -> Resource:
@@ -404,7 +424,7 @@ CASES = [
         "aws:s3/bucketLogging:BucketLogging",
         lambda n: {
             "bucket": n.bucket,
-            "targetBucket": n.make("aws:s3/bucket:Bucket", "need-target", bucket="need-target").id,
+            "targetBucket": n.log_bucket,
             "targetPrefix": "log/",
         },
         {"targetPrefix": "access/"},

@@ -94,7 +94,8 @@ def declared(package: str, token: str) -> Declared | None:
         if path is None:
             return None
     text = _text(path)
-    inputs = _inputs(_class(text, f"{name}Args"))
+    # Where a nested object has the first name already, the resource's inputs have the second.
+    inputs = _inputs(_class(text, f"{name}Args") or _class(text, f"{name}InitArgs"))
     body = _class(text, name)
     outputs = frozenset(camel or snake for camel, snake in re.findall(GETTER + r"self\) -> pulumi\.Output\[", body))
     secret = re.search(r"additional_secret_outputs=\[(.*?)\]", body)

@@ -315,13 +315,15 @@ class EmulatedProvider(ABC, Generic[S]):
         self, kind: Kind[S], known: Declared, session: S, identifier: str, *, wanted: Props, old: Props
     ) -> Props:
         """Bring what is observed to what is wanted, and return the outputs; ``old`` stands for what is not observed."""
-        observed = self._read(kind, session, identifier, {**old, **wanted})
+        removed = known.inputs.keys() - wanted.keys() - kind.computed
+        seen = {**{name: value for name, value in old.items() if name not in removed}, **wanted}
+        observed = self._read(kind, session, identifier, seen)
         if observed is None:
             raise ProviderError(f"{identifier} does not exist any more; run `pulumi refresh` to take note of that")
         keys = kind.unfulfilled(known, wanted, {**old, **observed})
         if keys:
             kind.update(session, identifier, Change(wanted, observed, keys))
-            observed = self._read(kind, session, identifier, {**old, **wanted}) or observed
+            observed = self._read(kind, session, identifier, seen) or observed
         return self._outputs(kind, known, identifier, wanted, observed)
 
     def _read(self, kind: Kind[S], session: S, identifier: str, known: Props) -> Props | None:

@@ -157,7 +157,9 @@ class Kind(Generic[S]):
             known = inputs.get(name)
             value = value if exact or is_empty(known) else project(known, value)
             result[name] = _prune(declared, value, declared.inputs[name].shape)
-        return {name: value for name, value in result.items() if not is_empty(value)}
+            if is_empty(result[name]):
+                del result[name]
+        return result
 
     def imported(self, declared: Declared, observed: Props) -> Props:
         """Return the inputs of a thing that exists, for `import` and `get`."""
@@ -166,7 +168,10 @@ class Kind(Generic[S]):
             for name, value in observed.items()
             if name in declared.inputs and not is_empty(value)
         }
-        given = {name: value for name, value in found.items() if not (name not in self.defaults and _is_zero(value))}
+        given = {name: value for name, value in found.items() if name in self.defaults or not _is_zero(value)}
+        given |= {
+            name: value for name, value in self.defaults.items() if name not in observed and name in declared.inputs
+        }
         filled = sorted(n for n, v in self.defaults.items() if n in given and self.same(declared, n, v, given[n]))
         return {**given, DEFAULTS: filled}
 

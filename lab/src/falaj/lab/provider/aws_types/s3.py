@@ -52,12 +52,23 @@ def _tag_bucket(aws: Aws, identifier: str, change: Change) -> None:
         aws.call("s3.delete_bucket_tagging", Bucket=identifier)
 
 
+def _empty(aws: Aws, bucket: str) -> None:
+    """Remove every version of every object; an answer lists a thousand at most."""
+    while True:
+        page = aws.call("s3.list_object_versions", Bucket=bucket)
+        found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        if not found:
+            return
+        objects = [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in found]
+        answer = aws.call("s3.delete_objects", Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+        if answer.get("Errors"):
+            refused = answer["Errors"][0]
+            raise ProviderError(f"s3 DeleteObjects: {refused.get('Key')}: {refused.get('Message')}")
+
+
 def _delete_bucket(aws: Aws, identifier: str, state: Props) -> None:
     if state.get("forceDestroy"):
-        pages = aws.client("s3").get_paginator("list_object_versions").paginate(Bucket=identifier)
-        for page in pages:
-            for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-                aws.call("s3.delete_object", Bucket=identifier, Key=version["Key"], VersionId=version["VersionId"])
+        _empty(aws, identifier)
     try:
         aws.call("s3.delete_bucket", Bucket=identifier)
     except ProviderError as error:

@@ -213,7 +213,10 @@ LOGGING = setting(
 
 def _object_lock(answer: Props) -> Props | None:
     found = answer["ObjectLockConfiguration"]
-    return {"objectLockEnabled": found.get("ObjectLockEnabled"), "rule": from_s3(found.get("Rule"))}
+    rule = from_s3(found.get("Rule"))
+    if rule:  # moto answers 0 for whichever of days and years was not given
+        rule = {"defaultRetention": {name: value for name, value in rule["defaultRetention"].items() if value}}
+    return {"objectLockEnabled": found.get("ObjectLockEnabled"), "rule": rule}
 
 
 def _no_object_lock(aws: Aws, bucket: str) -> None:

@@ -84,7 +84,9 @@ class Aws:
 
     def call(self, operation: str, **parameters: Any) -> Any:
         """Call an operation, for example ``ec2.create_vpc``; raise `GoneError` or `ProviderError`, told in one line."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (not needed by a run without changes)
+        # Imported late: a run without changes needs none of it.
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+        from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
         service, _, name = operation.partition(".")
         deadline = time.monotonic() + min(self.timeout or EVENTUAL_SECONDS, EVENTUAL_SECONDS)
@@ -94,12 +96,16 @@ class Aws:
             except ClientError as error:
                 detail = error.response.get("Error", {})
                 code, message = str(detail.get("Code", "")), str(detail.get("Message", ""))
+                if message.startswith("<!doctype html>"):
+                    message = "the emulator failed; its log says why"
                 line = f"{service} {error.operation_name}: {message} ({code})"
                 if any(part in code for part in GONE):
                     raise GoneError(line) from error
                 if code not in EVENTUAL or time.monotonic() > deadline:
                     raise ProviderError(line, certain=not code.startswith(("5", "Internal"))) from error
                 time.sleep(0.5)
+            except ResponseParserError as error:
+                raise ProviderError(f"{service} {name}: the emulator failed; its log says why") from error
             except BotoCoreError as error:
                 raise ProviderError(f"{service} {name} at {self.config.endpoint(service)}: {error}") from error
 

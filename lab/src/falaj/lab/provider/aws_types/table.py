@@ -21,6 +21,10 @@ from falaj.lab.provider.values import Props, has_unknown, is_empty
 Template: TypeAlias = "str | int | bool | Callable[[Props], Any] | Mapping[str, Template] | Sequence[Template]"
 
 
+VERBATIM = {"tags", "policy", "assumeRolePolicy"}
+"""Properties whose own keys are not AWS's names, and stay as they are."""
+
+
 def fill(template: Template, props: Props) -> Any:
     """Return a template with its properties filled in, None when nothing is left of it."""
     if callable(template):
@@ -89,7 +93,7 @@ class Look:
         if found is None:
             raise GoneError
         values = {name: _compiled(path).search(found) for name, path in self.paths()}
-        return {name: value if name == "tags" else camelize(value) for name, value in values.items()}
+        return {name: value if name in VERBATIM else camelize(value) for name, value in values.items()}
 
     def paths(self) -> list[tuple[str, str]]:
         """Return the properties with their paths in the answer."""
@@ -171,7 +175,8 @@ def resource(
     parameters = create.parameters if isinstance(create, Call) else {}
     created = mentions(dict(parameters))
     updated = {word for put in update for word in put.properties.split()}
-    replaced = {*replace.split(), *(created - updated), "region"}
+    kept = {path.split(".")[0] for path in taken.split()}
+    replaced = {*replace.split(), *(created - updated - kept), "region"}
     looks = [read] if isinstance(read, Look) else read
 
     def read_all(aws: Aws, identifier: str, known: Props) -> Props | None:
@@ -198,8 +203,10 @@ def resource(
         for path in taken.split():
             value, (*steps, last) = _search(path, known), path.split(".")
             holder = props if not steps else props.get(steps[0])
-            if not is_empty(value) and holder is not None:
+            if holder is not None and (value is not None or (known and [*steps, last] == ["tags"])):
                 holder[last] = value
+        if "tags" in kept:
+            props["tagsAll"] = props["tags"] = props["tags"] or {}
         return props
 
     def update_all(aws: Aws, identifier: str, change: Change) -> None:
@@ -241,7 +248,7 @@ def resource(
         delete=delete_one,
         replace_on=frozenset(replaced | (named - updated)),
         defaults=defaults or {},
-        computed=frozenset({*computed.split(), "region"}),
+        computed=frozenset({*computed.split(), "region", "tagsAll"}),
         volatile=frozenset(volatile.split()),
         normalise=same_form,
         delete_first=delete_first,
@@ -274,14 +281,11 @@ def canonical_document(value: Any) -> Any:
     return _canonical(value, "")
 
 
-UNORDERED = {"Action", "NotAction", "Resource", "NotResource", "AWS", "Service", "Federated", "CanonicalUser"}
-
-
 def _canonical(value: Any, name: str) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _canonical(item, key) for key, item in value.items()}
     if name == "Statement" and not isinstance(value, list):
         value = [value]
+    if isinstance(value, Mapping):
+        return {key: _canonical(item, key) for key, item in value.items()}
     if isinstance(value, list):
         items = [_canonical(item, "") for item in value]
         # A list of one means the same as its item; the lists of a policy are sets, its statements are not sorted.
