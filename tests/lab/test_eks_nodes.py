@@ -4,22 +4,18 @@ import dataclasses
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
 import kubernetes
 import pytest
-from kubernetes.client.exceptions import ApiException
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 
-from falaj.lab import control, services, tools
-from falaj.lab.environment import environment
 from falaj.lab.nodes import LEAVING, OWNED, NodeGroup, changes, desired_nodes, resources
-from falaj.lab.state import REGION, Lab
+from falaj.lab.state import REGION
+from falaj.lab.testing import RunningLab
 
 GPU_TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}
 GROUP = NodeGroup(
@@ -161,50 +157,56 @@ def test_a_node_that_was_leaving_and_is_wanted_again_is_uncordoned_and_a_persons
 
 
 class Cluster:
-    """A lab of the test's own: a real control plane, the emulated AWS, and the module under test as a process."""
+    """A running lab: a real control plane, the emulated AWS, and the module under test as one of its services."""
 
-    def __init__(self, lab: Lab):
+    def __init__(self, lab: RunningLab):
         self.lab = lab
-        variables = environment(lab)
         self.core = kubernetes.client.CoreV1Api(
-            kubernetes.config.new_client_from_config(config_file=variables["KUBECONFIG"])
+            kubernetes.config.new_client_from_config(config_file=lab.env["KUBECONFIG"])
         )
-        self.start()
         options = {
-            "endpoint_url": variables["AWS_ENDPOINT_URL"],
+            "endpoint_url": lab.env["AWS_ENDPOINT_URL"],
             "region_name": REGION,
-            "aws_access_key_id": variables["AWS_ACCESS_KEY_ID"],
-            "aws_secret_access_key": variables["AWS_SECRET_ACCESS_KEY"],
+            "aws_access_key_id": lab.env["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": lab.env["AWS_SECRET_ACCESS_KEY"],
         }
         self.eks: Any = boto3.client("eks", **options)
         self.ec2: Any = boto3.client("ec2", **options)
-        vpc = self.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        self.vpc = self.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         self.subnets = [
-            self.ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"{REGION}{zone}")["Subnet"][
-                "SubnetId"
-            ]
+            self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"{REGION}{zone}")[
+                "Subnet"
+            ]["SubnetId"]
             for n, zone in enumerate("ab")
         ]
         self.role = "arn:aws:iam::123456789012:role/r"
         self.eks.create_cluster(name="c", roleArn=self.role, resourcesVpcConfig={"subnetIds": self.subnets})
 
-    def start(self) -> None:
-        variables = {**os.environ, **services.eks_nodes_environment(self.lab)}
-        with (self.lab.folder("logs") / "eks-nodes-under-test.log").open("a") as log:
-            self.process = subprocess.Popen(services.python("falaj.lab.eks_nodes"), env=variables, stderr=log)
+    def remove(self) -> None:
+        """Leave the lab, which other tests share, as it was."""
+        for name in self.eks.list_nodegroups(clusterName="c")["nodegroups"]:
+            self.eks.delete_nodegroup(clusterName="c", nodegroupName=name)
+        self.eks.delete_cluster(name="c")
+        for subnet in self.subnets:
+            self.ec2.delete_subnet(SubnetId=subnet)
+        self.ec2.delete_vpc(VpcId=self.vpc)
+        for name in ("fits", "too-big"):
+            if self.phase(name):
+                self.core.delete_namespaced_pod(name, "default", grace_period_seconds=0)
 
-    def end(self, number: int) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(30)
+    def kill_watcher(self) -> None:
+        """Kill the module under test; the supervisor starts it again."""
+        pid = self.lab.status()["eks-nodes"]["pid"]
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: self.lab.status()["eks-nodes"]["pid"] not in {None, pid})
 
-    def nodes(self) -> list[Any]:
-        return self.core.list_node(label_selector="falaj.dev/lab=eks-nodes").items
+    def nodes(self, *groups: str) -> list[Any]:
+        selector = f"falaj.dev/lab=eks-nodes,eks.amazonaws.com/nodegroup in ({','.join(groups or ['gpu'])})"
+        return self.core.list_node(label_selector=selector).items
 
-    def running(self, pod: str) -> bool:
-        try:
-            return self.core.read_namespaced_pod(pod, "default").status.phase == "Running"
-        except ApiException:
-            return False
+    def phase(self, pod: str) -> str | None:
+        found = self.core.list_namespaced_pod("default", field_selector=f"metadata.name={pod}").items
+        return found[0].status.phase if found else None
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 60) -> None:
@@ -215,22 +217,10 @@ def eventually(holds: Callable[[], bool], seconds: float = 60) -> None:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    wanted = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "bao"]
-    binaries = {name: Path(str(tool.path)) for name, tool in tools.ensure(wanted).items()}
-    lab = Lab.at(tmp_path_factory.mktemp("lab") / "lab")
-    lab.create()
-    control.start(lab, binaries, {})
-    try:
-        control.wait_until_ready(lab, lambda _: None)
-        cluster = Cluster(lab)
-        try:
-            yield cluster
-        finally:
-            cluster.process.kill()
-            cluster.process.wait()
-    finally:
-        control.stop(lab)
+def cluster(lab: RunningLab) -> Iterator[Cluster]:
+    made = Cluster(lab)
+    yield made
+    made.remove()
 
 
 def pod(name: str, gpus: int) -> dict[str, Any]:
@@ -278,18 +268,18 @@ def test_a_node_group_lives_through_growing_shrinking_changes_kills_and_its_end(
         assert node.metadata.labels["team"] == "vision"
 
     # The real scheduler places a pod by the GPUs that a node has, and not a second one that asks for too many.
+    eventually(lambda: bool(cluster.core.list_namespaced_service_account("default").items))
     cluster.core.create_namespaced_pod("default", pod("fits", 4))
     cluster.core.create_namespaced_pod("default", pod("too-big", 5))
-    eventually(lambda: cluster.running("fits"))
-    assert not cluster.running("too-big")
+    eventually(lambda: cluster.phase("fits") == "Running")
+    assert cluster.phase("too-big") == "Pending"
     busy = cluster.core.read_namespaced_pod("fits", "default").spec.node_name
 
-    # Killed, and a change made meanwhile: the node without pods goes, and nothing is doubled.
-    cluster.end(signal.SIGKILL)
+    # Killed amid a change: the node without pods goes, and nothing is doubled.
     cluster.eks.update_nodegroup_config(**group, scalingConfig={"minSize": 0, "maxSize": 4, "desiredSize": 1})
-    cluster.start()
+    cluster.kill_watcher()
     eventually(lambda: [node.metadata.name for node in cluster.nodes()] == [busy])
-    assert cluster.running("fits")
+    assert cluster.phase("fits") == "Running"
 
     cluster.eks.update_nodegroup_config(
         **group,
@@ -313,10 +303,8 @@ def test_a_node_group_lives_through_growing_shrinking_changes_kills_and_its_end(
     cluster.core.create_node({"metadata": {"name": "not-ours"}})
     cluster.eks.delete_nodegroup(**group)
     eventually(lambda: cluster.nodes() == [])
-    assert [node.metadata.name for node in cluster.core.list_node().items] == ["not-ours"]
+    assert "not-ours" in [node.metadata.name for node in cluster.core.list_node().items]
     cluster.core.delete_node("not-ours")
-    assert cluster.end(signal.SIGTERM) == 0
-    cluster.start()
 
 
 @pytest.mark.lab
@@ -330,10 +318,10 @@ def test_a_group_with_an_unknown_instance_type_gets_no_nodes_and_others_do(clust
             instanceTypes=[kind],
             scalingConfig={"minSize": 1, "maxSize": 1, "desiredSize": 1},
         )
-    eventually(lambda: len(cluster.nodes()) == 1)
-    assert cluster.nodes()[0].metadata.labels["eks.amazonaws.com/nodegroup"] == "known"
-    log = cluster.lab.root / "logs" / "eks-nodes-under-test.log"
+    eventually(lambda: len(cluster.nodes("known")) == 1)
+    log = cluster.lab.root / "logs" / "eks-nodes.log"
     eventually(lambda: "left the nodes of c/unknown alone" in log.read_text())
+    assert cluster.nodes("unknown") == []
     for name in ("unknown", "known"):
         cluster.eks.delete_nodegroup(clusterName="c", nodegroupName=name)
-    eventually(lambda: cluster.nodes() == [])
+    eventually(lambda: cluster.nodes("unknown", "known") == [])
