@@ -384,8 +384,15 @@ def main() -> None:
     except (LabError, OSError) as error:
         if os.environ.get(DEBUG):
             raise
-        err.print(f"falaj-lab: {error}", markup=False)
+        err.print(f"falaj-lab: {in_words(error)}", markup=False)
         sys.exit(1)
+
+
+def in_words(error: LabError | OSError) -> str:
+    """Say what went wrong without the numbers that only programs read."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 if __name__ == "__main__":

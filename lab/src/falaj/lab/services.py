@@ -269,6 +269,7 @@ SERVICES: tuple[Service, ...] = (
         answers_at("kube-apiserver", "/readyz", client="health"),
         needs=("etcd",),
         ports=("kube-apiserver",),
+        deadline=120,
         after_start=grant_rights,
     ),
     Service(

@@ -37,7 +37,7 @@ CHECK = 2.0
 """Seconds between the checks of one that did."""
 GRACE = 6.0
 """Seconds without an answer for which one that did is still called healthy: a busy machine makes checks late."""
-HUNG = 30.0
+HUNG = 60.0
 """Seconds without an answer after which a service that did answer is restarted."""
 PATIENCE = 15.0
 """Seconds that a service has to end after it was asked to."""
