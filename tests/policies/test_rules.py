@@ -592,6 +592,18 @@ def test_pods_in_the_namespace_default_fail() -> None:
     assert verdict("FJ-NSP-002", [make(DEPLOYMENT, body, provider={"namespace": "team"})]) is Verdict.UNDETERMINED
 
 
+def test_a_default_that_stands_for_an_unknown_namespace_is_undetermined() -> None:
+    body = pod() | {"metadata": {"name": "app", "namespace": "default"}}
+    stack = [make(DEPLOYMENT, body, metadata=urn(NAMESPACE)), make(NAMESPACE, namespace())]
+    assert verdict("FJ-NSP-002", stack) is Verdict.UNDETERMINED
+
+
+def test_a_namespace_that_is_not_known_yet_is_found_by_where_it_comes_from() -> None:
+    body = pod() | {"metadata": {"name": "app", "namespace": UNKNOWN}}
+    stack = [make(DEPLOYMENT, body, metadata=urn(NAMESPACE)), make(NAMESPACE, namespace())]
+    assert verdict("FJ-NSP-002", stack) is Verdict.PASS
+
+
 @pytest.mark.parametrize(
     "policy",
     [

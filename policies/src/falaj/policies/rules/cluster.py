@@ -98,8 +98,12 @@ def _namespace(resource: Resource) -> View:
 def _lies_in(resource: Resource, namespace: Resource) -> Fact:
     """Return whether the object lies in the namespace; before names are known, what they come from tells."""
     place = _namespace(resource)
-    if place.value is UNKNOWN and namespace.urn in resource.links.get("metadata", ()):
-        return Fact(True, place.path)
+    if namespace.urn in resource.links.get("metadata", ()):
+        if place.value is UNKNOWN:
+            return Fact(True, place.path)
+        if place.value == "default":
+            # At preview the Kubernetes provider puts "default" in place of a namespace that is not known yet.
+            return Fact(None, place.path)
     return _same(place, namespace["metadata"]["name"])
 
 
