@@ -6,9 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).parents[1]
 # Where a component shows itself best, the most telling output first.
@@ -39,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def deploy(stack: str) -> int:
     """Bring the stack up, policies first, and say what now exists."""
-    code = pulumi("stack", "select", "--create", stack) or clear_up(stack)
+    code = create(stack) or clear_up(stack)
     if code:
         return code
     # The same configuration serves AWS and the lab; only what answers differs.
@@ -55,8 +58,19 @@ def deploy(stack: str) -> int:
 
 def destroy(stack: str) -> int:
     """Destroy what the stack made; the stack itself stays, empty."""
-    code = pulumi("stack", "select", "--create", stack) or clear_up(stack)
+    code = create(stack) or clear_up(stack)
     return code or pulumi("destroy", "--yes", "--stack", stack)
+
+
+def create(stack: str) -> int:
+    """Make sure that the stack exists in the lab.
+
+    Pulumi writes a new stack's encryption salt beside the project that it finds. A lab's salt has no place in the
+    tracked configuration, so it finds a project of the same name in a folder of its own.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "Pulumi.yaml").write_text(f"name: {_project()}\nruntime: python\n")
+        return pulumi("stack", "select", "--create", stack, folder=folder)
 
 
 def clear_up(stack: str) -> int:
@@ -103,12 +117,16 @@ def suggestions(stack: str, resources: Sequence[dict[str, Any]]) -> str:
     return _TRY.format(stack=stack, tenant=tenant)
 
 
-def pulumi(*arguments: str) -> int:
+def pulumi(*arguments: str, folder: str | Path = ROOT) -> int:
     """Run the Pulumi CLI on this project, its output as it comes, and return its exit code."""
     try:
-        return subprocess.run(["pulumi", *arguments, "--non-interactive"], cwd=ROOT, check=False).returncode
+        return subprocess.run(["pulumi", *arguments, "--non-interactive"], cwd=folder, check=False).returncode
     except FileNotFoundError:
         return _refuse("pulumi is not on PATH: run this inside the lab: falaj-lab exec -- python stacks/deploy.py")
+
+
+def _project() -> str:
+    return yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["name"]
 
 
 def _refuse(message: str) -> int:

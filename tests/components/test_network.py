@@ -109,7 +109,9 @@ def test_every_flow_is_logged_encrypted_and_kept(run, engine, providers):
     assert log["trafficType"] == "ALL"
     assert (group["kmsKeyId"], group["retentionInDays"]) == (KEY["arn"], 365)
     (statement,) = json.loads(engine.one("RolePolicy")["policy"])["Statement"]
-    assert statement["Resource"] == [log["logDestination"], f"{log['logDestination']}:*"]
+    arn = "arn:aws:logs:me-central-1:123456789012:log-group:/vpc/test/network/flow-logs"
+    assert statement["Resource"] == [arn, f"{arn}:*"]
+    assert log["logDestination"].endswith(":network-flow-logs")
 
 
 @pytest.mark.parametrize(

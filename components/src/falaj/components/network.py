@@ -159,10 +159,15 @@ def flow_log_trust(regime: Regime) -> dict[str, Any]:
     )
 
 
-def flow_log_permissions(log_group_arn: str) -> dict[str, Any]:
+def log_group_arn(regime: Regime, path: str) -> str:
+    """Return the ARN of a log group of the home region and account."""
+    return f"arn:aws:logs:{regime['home_region']}:{regime['account_id']}:log-group:{path}"
+
+
+def flow_log_permissions(arn: str) -> dict[str, Any]:
     """Return what the flow log's role may do: write to its one log group."""
     actions = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
-    return document(allow(actions, [log_group_arn, f"{log_group_arn}:*"]))
+    return document(allow(actions, [arn, f"{arn}:*"]))
 
 
 def _pass(sid: str, action: str, resource: str, equals: dict[str, str]) -> dict[str, Any]:
@@ -256,7 +261,8 @@ def _flow_log(
     aws.iam.RolePolicy(
         f"{name}-flow-logs-write",
         role=role.id,
-        policy=group.arn.apply(lambda arn: json.dumps(flow_log_permissions(arn))),
+        # From the name, so that the plan shows the policy: the ARN itself is known only afterwards.
+        policy=group.name.apply(lambda path: json.dumps(flow_log_permissions(log_group_arn(regime, path)))),
         opts=opts,
     )
     aws.ec2.FlowLog(

@@ -96,10 +96,8 @@ class Tenant(pulumi.ComponentResource):
         if "vault" in args:
             _vault(name, space, accounts, args["vault"], child)
 
-        # What runs in the tenant waits for its bounds: a pod never precedes its quota.
-        self.namespace = pulumi.Output.all(within, *[made.id for made in policies + bounds + identities]).apply(
-            lambda known: str(known[0])
-        )
+        # What runs in the tenant waits for its bounds: a pod never precedes its quota. Names are known at preview.
+        self.namespace = pulumi.Output.all(within, *policies, *bounds, *identities).apply(lambda known: str(known[0]))
         self.service_accounts = pulumi.Output.from_input(accounts)
         self.ref = {"namespace": self.namespace, "labels": tags}
         self.register_outputs({"namespace": self.namespace, "serviceAccounts": self.service_accounts, "ref": self.ref})
@@ -144,7 +142,7 @@ def tenant_policy(tenant: str, transit_path: str, kv_path: str) -> str:
 
 def _network_policies(
     name: str, namespace: pulumi.Output[str], tags: dict[str, str], opts: pulumi.ResourceOptions
-) -> list[pulumi.CustomResource]:
+) -> list[pulumi.Output[str]]:
     """Close the namespace in both directions, then open name resolution."""
     deny = k8s.networking.v1.NetworkPolicy(
         f"{name}-default-deny",
@@ -172,7 +170,7 @@ def _network_policies(
         },
         opts=opts,
     )
-    return [deny, dns]
+    return [deny.metadata.name, dns.metadata.name]
 
 
 def _bounds(
@@ -181,7 +179,7 @@ def _bounds(
     quota: dict[str, str],
     tags: dict[str, str],
     opts: pulumi.ResourceOptions,
-) -> list[pulumi.CustomResource]:
+) -> list[pulumi.Output[str]]:
     """Bound what the namespace takes together, and what a container takes that does not say."""
     together = k8s.core.v1.ResourceQuota(
         f"{name}-quota",
@@ -203,7 +201,7 @@ def _bounds(
         },
         opts=opts,
     )
-    return [together, each]
+    return [together.metadata.name, each.metadata.name]
 
 
 def _service_accounts(
@@ -212,7 +210,7 @@ def _service_accounts(
     accounts: list[str],
     tags: dict[str, str],
     opts: pulumi.ResourceOptions,
-) -> list[pulumi.CustomResource]:
+) -> list[pulumi.Output[str]]:
     """Make the identities, none of which puts a token into a pod unasked; ``default``, which Kubernetes makes, too."""
     return [
         k8s.core.v1.ServiceAccount(
@@ -220,7 +218,7 @@ def _service_accounts(
             metadata={"name": account, "namespace": namespace, "labels": tags},
             automount_service_account_token=False,
             opts=opts,
-        )
+        ).metadata.name
         for account in dict.fromkeys(["default", *accounts])
     ]
 
