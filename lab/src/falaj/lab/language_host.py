@@ -76,7 +76,7 @@ class LanguageHost(LanguageServer):
         sys.argv = [str(program)]
 
         def run_program() -> None:
-            gc.disable()  # importing Pulumi's SDKs makes many objects that stay: 15 % of a run went into looking at them
+            gc.disable()  # 15 % of a run went into the objects that importing the SDKs leaves
             runpy.run_path(str(path), run_name="__main__")
 
         self.program = run_program

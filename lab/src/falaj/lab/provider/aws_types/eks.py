@@ -170,7 +170,7 @@ def _read_group(aws: Aws, identifier: str, known: Props) -> Props:
     found = aws.call("eks.describe_nodegroup", **_ends(identifier))["nodegroup"]
     # EKS answers a template's name and identifier; the program gives one of them.
     named = "name" if (known.get("launchTemplate") or {}).get("name") else "id"
-    plain = "amiType capacityType diskSize instanceTypes labels taints scalingConfig updateConfig nodeRepairConfig"
+    plain = "amiType capacityType diskSize instanceTypes labels taints scalingConfig updateConfig"
     resources = found.get("resources") or {}
     remote = found.get("remoteAccess") or {}
     return {
