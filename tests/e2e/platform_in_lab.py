@@ -1,0 +1,152 @@
+"""A platform in a lab, and what really exists there, for the tests of whole paths."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import hvac
+
+from falaj.lab.testing import RunningLab
+
+ROOT = Path(__file__).parents[2]
+PYTHON = sys.executable
+MINUTES = 60
+
+
+class Platform:
+    """One stack in one lab, driven as a person drives it."""
+
+    def __init__(self, lab: RunningLab, stack: str) -> None:
+        self.lab, self.stack = lab, stack
+        self.said = ""
+        """What the first deployment said."""
+
+    def run(self, *command: str, check: bool = True, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        """Run a command inside the lab."""
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=dict(self.lab.env),
+            capture_output=True,
+            text=True,
+            timeout=15 * MINUTES,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def deploy(self, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run what `make up` runs."""
+        return self.run(PYTHON, "stacks/deploy.py", self.stack, *options, check=check)
+
+    def pulumi(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the CLI on this stack."""
+        return self.run("pulumi", *command, "--stack", self.stack, "--non-interactive", check=check)
+
+    def changes(self, *command: str) -> dict[str, set[str]]:
+        """Return the resources that a preview would change, each with the properties that differ."""
+        answer = json.loads(self.pulumi(*command, "--json").stdout)
+        return {
+            step["urn"].rpartition("::")[2]: set(step.get("detailedDiff") or {})
+            for step in answer["steps"]
+            if step["op"] not in ("same", "read", "refresh")
+        }
+
+    def kubectl(self, *command: str, check: bool = True, given: object = None) -> subprocess.CompletedProcess[str]:
+        """Run kubectl, with an object on its standard input when one is given."""
+        done = subprocess.run(
+            ["kubectl", *command],
+            env=dict(self.lab.env),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            input=None if given is None else json.dumps(given),
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    def get(self, *command: str) -> list[dict[str, Any]]:
+        """Return Kubernetes objects."""
+        return json.loads(self.kubectl("get", *command, "-o", "json").stdout)["items"]
+
+    def aws(self, service: str) -> Any:
+        """Return a client of the emulated AWS."""
+        env = self.lab.env
+        return boto3.client(
+            service,
+            endpoint_url=env["AWS_ENDPOINT_URL"],
+            region_name=env["AWS_REGION"],
+            aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def inventory(self) -> Mapping[str, frozenset[str]]:
+        """Return what exists in AWS, Kubernetes and OpenBao, by names where things have one."""
+        return {**self._aws_inventory(), **self._kubernetes_inventory(), **self._openbao_inventory()}
+
+    def _aws_inventory(self) -> dict[str, frozenset[str]]:
+        ec2, kms, iam, eks = (self.aws(name) for name in ("ec2", "kms", "iam", "eks"))
+        keys = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
+        clusters = eks.list_clusters()["clusters"]
+        return {
+            # A key is never gone at once: it waits for its deletion, and counts as gone.
+            "keys": frozenset(key["KeyId"] for key in keys if key["KeyState"] != "PendingDeletion"),
+            "aliases": frozenset(alias["AliasName"] for alias in kms.list_aliases()["Aliases"]),
+            "vpcs": frozenset(vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"]),
+            "subnets": frozenset(subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]),
+            "route tables": frozenset(table["RouteTableId"] for table in ec2.describe_route_tables()["RouteTables"]),
+            "groups": frozenset(group["GroupId"] for group in ec2.describe_security_groups()["SecurityGroups"]),
+            "endpoints": frozenset(
+                endpoint["VpcEndpointId"]
+                for endpoint in ec2.describe_vpc_endpoints()["VpcEndpoints"]
+                if endpoint["State"] != "deleted"
+            ),
+            "flow logs": frozenset(log["FlowLogId"] for log in ec2.describe_flow_logs()["FlowLogs"]),
+            "templates": frozenset(
+                template["LaunchTemplateId"] for template in ec2.describe_launch_templates()["LaunchTemplates"]
+            ),
+            "buckets": frozenset(bucket["Name"] for bucket in self.aws("s3").list_buckets()["Buckets"]),
+            "roles": frozenset(role["RoleName"] for role in iam.list_roles()["Roles"]),
+            "policies": frozenset(policy["Arn"] for policy in iam.list_policies(Scope="Local")["Policies"]),
+            "log groups": frozenset(
+                group["logGroupName"] for group in self.aws("logs").describe_log_groups()["logGroups"]
+            ),
+            "clusters": frozenset(clusters),
+            "node groups": frozenset(
+                f"{cluster}/{group}"
+                for cluster in clusters
+                for group in eks.list_nodegroups(clusterName=cluster)["nodegroups"]
+            ),
+        }
+
+    def _kubernetes_inventory(self) -> dict[str, frozenset[str]]:
+        kinds = (
+            "namespaces,nodes,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,secrets,services,"
+            "deployments,networkpolicies,resourcequotas,limitranges,poddisruptionbudgets"
+        )
+        found: dict[str, set[str]] = {}
+        for item in self.get(kinds, "-A"):
+            name = f"{item['metadata'].get('namespace', '')}/{item['metadata']['name']}"
+            found.setdefault(item["kind"], set()).add(name)
+        return {kind: frozenset(names) for kind, names in found.items()}
+
+    def _openbao_inventory(self) -> dict[str, frozenset[str]]:
+        env = self.lab.env
+        client = hvac.Client(url=env["VAULT_ADDR"], token=env["VAULT_TOKEN"], verify=env["VAULT_CACERT"])
+        return {
+            "mounts": frozenset(client.sys.list_mounted_secrets_engines()["data"]),
+            "auth methods": frozenset(client.sys.list_auth_methods()["data"]),
+            "vault policies": frozenset(client.sys.list_acl_policies()["data"]["keys"]),
+        }
+
+
+def counts(inventory: Mapping[str, frozenset[str]]) -> dict[str, int]:
+    """Return how many there are of each kind."""
+    return {kind: len(names) for kind, names in inventory.items()}

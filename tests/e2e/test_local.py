@@ -1,0 +1,242 @@
+"""The environment `local`, whole: brought up, used, disturbed, interrupted and removed again."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from platform_in_lab import PYTHON, ROOT, Platform, counts
+
+from falaj.lab.testing import RunningLab
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+
+
+@pytest.fixture(scope="module")
+def bare(own_lab: RunningLab) -> dict[str, frozenset[str]]:
+    """What exists in a lab before anything was deployed."""
+    return dict(Platform(own_lab, "local").inventory())
+
+
+@pytest.fixture(scope="module")
+def local(own_lab: RunningLab, bare: dict[str, frozenset[str]]) -> Iterator[Platform]:
+    """The deployed environment."""
+    assert not bare["clusters"]
+    platform = Platform(own_lab, "local")
+    platform.said = platform.deploy().stdout
+    yield platform
+
+
+def pod(gpus: int, **container: Any) -> dict[str, Any]:
+    """Return a pod that keeps to Pod Security's restricted level."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"asks-for-{gpus}", "namespace": "vision"},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+            "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+            "containers": [
+                {
+                    "name": "main",
+                    "image": "example",
+                    "resources": {
+                        "requests": {"cpu": "1", "memory": "1Gi"},
+                        "limits": {"cpu": "1", "memory": "1Gi", "nvidia.com/gpu": gpus},
+                    },
+                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                    **container,
+                }
+            ],
+        },
+    }
+
+
+def test_the_policies_run_first_and_the_command_says_what_exists(local: Platform) -> None:
+    assert "mandatory" not in local.said
+    assert local.said.index("Previewing") < local.said.index("Policies:") < local.said.index("Updating")
+    for component in (
+        "ResidencyKey",
+        "EncryptedBucket",
+        "Network",
+        "Cluster",
+        "GpuNodePool",
+        "Tenant",
+        "TritonService",
+    ):
+        assert component in local.said.rpartition("COMPONENT")[2]
+    assert "Try next" in local.said
+
+
+def test_triton_is_scheduled_onto_the_nodes_that_the_pool_made(local: Platform) -> None:
+    nodes = {node["metadata"]["name"]: node for node in local.get("nodes")}
+    pods = local.get("pods", "-n", "vision")
+    assert len(pods) == 2
+    for found in pods:
+        labels = nodes[found["spec"]["nodeName"]]["metadata"]["labels"]
+        assert labels["node.kubernetes.io/instance-type"] == "g5.12xlarge"
+        assert labels["eks.amazonaws.com/nodegroup"]
+        assert found["status"]["phase"] == "Running"
+    events = local.get("events", "-n", "vision", "--field-selector=reason=Scheduled")
+    assert {event.get("reportingComponent") or event["source"]["component"] for event in events} == {
+        "default-scheduler"
+    }
+
+
+def test_nodes_carry_what_the_instance_type_really_has(local: Platform) -> None:
+    facts = local.aws("ec2").describe_instance_types(InstanceTypes=["g5.12xlarge"])["InstanceTypes"][0]
+    capacities = [node["status"]["capacity"] for node in local.get("nodes")]
+    assert [capacity["nvidia.com/gpu"] for capacity in capacities] == [str(facts["GpuInfo"]["Gpus"][0]["Count"])] * 2
+    assert {capacity["cpu"] for capacity in capacities} == {str(facts["VCpuInfo"]["DefaultVCpus"])}
+
+
+def test_one_gpu_more_than_the_quota_is_refused(local: Platform) -> None:
+    quota = local.get("resourcequota", "-n", "vision")[0]["status"]
+    left = int(quota["hard"]["requests.nvidia.com/gpu"]) - int(quota["used"]["requests.nvidia.com/gpu"])
+    assert left > 0
+    assert local.kubectl("create", "--dry-run=server", "-f", "-", given=pod(left)).returncode == 0
+    refused = local.kubectl("create", "--dry-run=server", "-f", "-", given=pod(left + 1), check=False)
+    assert refused.returncode != 0
+    assert "exceeded quota" in refused.stderr
+
+
+def test_a_privileged_pod_is_refused(local: Platform) -> None:
+    privileged = pod(1, securityContext={"privileged": True})
+    refused = local.kubectl("create", "--dry-run=server", "-f", "-", given=privileged, check=False)
+    assert refused.returncode != 0
+    assert 'violates PodSecurity "restricted' in refused.stderr
+
+
+def test_a_second_run_changes_nothing(local: Platform) -> None:
+    before = local.inventory()
+    assert not local.changes("preview", "--refresh")
+    local.deploy()
+    assert local.inventory() == before
+
+
+def test_a_refresh_shows_exactly_what_changed_behind_pulumis_back(local: Platform) -> None:
+    s3, kms = local.aws("s3"), local.aws("kms")
+    bucket = next(b["Name"] for b in s3.list_buckets()["Buckets"] if "models" in b["Name"])
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    key = kms.describe_key(KeyId="alias/local/nodes")["KeyMetadata"]["KeyId"]
+    policy = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+    policy["Statement"] = policy["Statement"][:1]
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(policy))
+    opened = json.dumps({"spec": {"policyTypes": ["Ingress"]}})
+    local.kubectl("-n", "vision", "patch", "networkpolicy", "default-deny", "--type=merge", "-p", opened)
+    assert local.changes("refresh", "--preview-only") == {
+        "models-versioning": {"versioningConfiguration.status"},
+        "nodes-key": {"policy"},
+        "vision-default-deny": {"spec.policyTypes[1]"},
+    }
+    local.pulumi("up", "--yes", "--refresh", "--skip-preview")
+    assert not local.changes("preview", "--refresh")
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+
+
+def test_a_configuration_that_breaks_a_rule_is_refused_before_anything_exists(local: Platform) -> None:
+    before = local.inventory()
+    example = ROOT / "docs" / "examples" / "refused"
+    pack = str(ROOT / "policies")
+    local.run("pulumi", "stack", "select", "--create", "broken", cwd=example)
+    done = local.run(
+        "pulumi",
+        "up",
+        "--yes",
+        "--stack",
+        "broken",
+        "--policy-pack",
+        pack,
+        "--non-interactive",
+        cwd=example,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "[mandatory]" in done.stdout
+    assert local.inventory() == before
+
+
+def test_a_wrong_configuration_is_refused_with_its_path(local: Platform) -> None:
+    done = local.pulumi("preview", "--config", "falaj:regime={nonsense: true}", check=False)
+    local.pulumi("config", "rm", "falaj:regime")
+    assert done.returncode != 0
+    assert "falaj:regime" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_killed_services_come_back_with_all_that_they_held(local: Platform) -> None:
+    before = local.inventory()
+    status = local.lab.status()
+    for name in ("moto", "openbao", "etcd", "kube-apiserver"):
+        os.kill(status[name]["pid"], signal.SIGKILL)
+    wait_until_healthy(local.lab)
+    assert local.inventory() == before
+    assert not local.changes("preview", "--refresh")
+
+
+def test_the_platform_outlives_a_stop_of_the_lab(local: Platform) -> None:
+    before = local.inventory()
+    local.lab.run("down")
+    local.lab.run("up")
+    assert local.inventory() == before
+    assert not local.changes("preview", "--refresh")
+
+
+def test_destroying_leaves_everything_as_empty_as_it_was(local: Platform, bare: dict[str, frozenset[str]]) -> None:
+    whole = counts(local.inventory())
+    local.deploy("--destroy")
+    wait_until(lambda: local.inventory() == bare, seconds=30)
+    assert local.inventory() == bare
+
+    # Interrupted at three points, the next run ends well, and nothing is lost or doubled.
+    for resources in (3, 40, 90):
+        kill_at(local, resources)
+    local.deploy()
+    assert counts(local.inventory()) == whole
+    assert not local.changes("preview", "--refresh")
+
+
+def kill_at(platform: Platform, resources: int) -> None:
+    """Start a deployment and kill it, plugins included, when its state holds that many resources."""
+    state = platform.lab.root / "pulumi-state/.pulumi/stacks/falaj" / f"{platform.stack}.json"
+    process = subprocess.Popen(
+        [PYTHON, "stacks/deploy.py", platform.stack],
+        cwd=ROOT,
+        env=dict(platform.lab.env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: process.poll() is not None or held(state) >= resources, seconds=300)
+        assert process.poll() is None, "the deployment ended before it could be killed"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def held(state: Any) -> int:
+    """Return how many resources a state file holds; it may be replaced while it is read."""
+    try:
+        return len(json.loads(state.read_text())["checkpoint"]["latest"].get("resources") or [])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return 0
+
+
+def wait_until(condition: Any, seconds: float) -> None:
+    """Wait for a condition, until the deadline at the latest."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def wait_until_healthy(lab: RunningLab) -> None:
+    """Wait for every service to be healthy."""
+    wait_until(lambda: {service["state"] for service in lab.status().values()} == {"healthy"}, seconds=90)
+    assert {service["state"] for service in lab.status().values()} == {"healthy"}
