@@ -122,6 +122,7 @@ MOUNT: Kind[OpenBao] = Kind(
     update=_update_mount,
     delete=lambda bao, identifier, _: bao.delete(f"sys/mounts/{identifier}"),
     replace_on=frozenset({"path", "type", "local", "sealWrap", "externalEntropyAccess", "namespace"}),
+    defaults={"local": False, "sealWrap": False, "externalEntropyAccess": False},
     computed=frozenset({"defaultLeaseTtlSeconds", "maxLeaseTtlSeconds", "options", "forceNoCache"}),
     normalise=dict.fromkeys(_MOUNT_LISTS, _sorted),
     key=lambda inputs: inputs["path"].strip("/"),
@@ -192,7 +193,7 @@ def _read_key(bao: OpenBao, identifier: str, _: Props) -> Props | None:
     found = bao.read(identifier)
     if found is None:
         return None
-    told = list(found.get("keys", {}).values())
+    told: list[Any] = list(found.get("keys", {}).values())
     # Asymmetric versions are told with their public halves, symmetric ones by the time of their making alone.
     versions = [{k: str(v) for k, v in one.items()} if isinstance(one, dict) else {"id": str(one)} for one in told]
     backend, _, name = identifier.rpartition("/keys/")
@@ -223,7 +224,13 @@ KEY: Kind[OpenBao] = Kind(
     update=_configure_key,
     delete=_delete_key,
     replace_on=frozenset({"backend", "name", "type", "derived", "convergentEncryption", "keySize", "namespace"}),
-    defaults={"type": "aes256-gcm96"},
+    defaults={
+        "type": "aes256-gcm96",
+        "allowPlaintextBackup": False,
+        "deletionAllowed": False,
+        "derived": False,
+        "exportable": False,
+    },
     computed=frozenset({"autoRotatePeriod", "minDecryptionVersion", "minEncryptionVersion"}),
     volatile=frozenset({"keys", "latestVersion", "minAvailableVersion"}),
     key=_key_id,
@@ -265,6 +272,11 @@ def _seconds(duration: str) -> int:
     return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([hms]?)", duration))
 
 
+def _in_seconds(tune: Props) -> Props:
+    """Return a tuning in which ``60m`` and ``1h`` are equal."""
+    return {n: _seconds(v) if n.endswith("Ttl") and isinstance(v, str) else v for n, v in tune.items()}
+
+
 def _tune_auth(bao: OpenBao, identifier: str, change: Change) -> None:
     tuned: Props = change.wanted.get("tune") or {}
     described = {"description": change.wanted.get("description") or ""}
@@ -278,7 +290,9 @@ AUTH: Kind[OpenBao] = Kind(
     update=_tune_auth,
     delete=lambda bao, identifier, _: bao.delete(f"sys/auth/{identifier}"),
     replace_on=frozenset({"path", "type", "local", "namespace"}),
+    defaults={"local": False},
     computed=frozenset({"path"}),
+    normalise={"tune": _in_seconds},
     key=_auth_path,
 )
 
