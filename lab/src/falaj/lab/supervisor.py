@@ -166,7 +166,7 @@ class Supervisor:
         while True:
             problem = await self.check(service, first=not answered)
             if exited.done():
-                return f"ended with {outcome(exited.result())}: {last_words(log_path(self.lab, name))}"
+                return f"ended with {outcome(exited.result(), log_path(self.lab, name))}"
             silent = time.monotonic() - last_answer
             if problem is None:
                 answered, last_answer = True, time.monotonic()
@@ -259,9 +259,9 @@ async def end(process: Process) -> None:
             await asyncio.wait_for(process.wait(), PATIENCE)
 
 
-def outcome(code: int) -> str:
-    """Say how a process ended."""
-    return f"status {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+def outcome(code: int, log: Path) -> str:
+    """Say how a process ended, and why as far as its log tells; one that was killed had no time to say."""
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"status {code}: {last_words(log)}"
 
 
 def log_path(lab: Lab, service: str) -> Path:
