@@ -196,7 +196,7 @@ def _read_key(bao: OpenBao, identifier: str, _: Props) -> Props | None:
     told: list[Any] = list(found.get("keys", {}).values())
     # Asymmetric versions are told with their public halves, symmetric ones by the time of their making alone.
     versions = [{k: str(v) for k, v in one.items()} if isinstance(one, dict) else {"id": str(one)} for one in told]
-    backend, _, name = identifier.rpartition("/keys/")
+    backend, name = identifier.rsplit("/keys/", 1)
     return {"backend": backend, "name": name, "keys": versions, **_seen(found, _KEY_SEEN)}
 
 
