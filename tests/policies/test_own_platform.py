@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -177,3 +178,11 @@ def test_one_unsafe_change_fails_exactly_the_rules_that_are_about_it(platform: C
         )
         unsafe = dataclasses.replace(sound[index], properties=View(changed(sound[index].properties.value, path, new)))
         assert failing([*sound[:index], unsafe, *sound[index + 1 :]]) == expected, f"{kind} {path}"
+
+
+def test_the_example_is_refused_by_the_rules_it_is_about() -> None:
+    program = STACKS.parent / "docs" / "examples" / "refused" / "__main__.py"
+    recorder = Recorder()
+    mocks.set_mocks(recorder)
+    pulumi.runtime.test(lambda: runpy.run_path(str(program)) and None)()
+    assert failing(recorder.resources) == {"FJ-S3-002", "FJ-POD-001"}

@@ -213,6 +213,18 @@ CASES = [
                 {"cidrIpv6": "2000::/3"},
                 {"cidrIpv6": UNKNOWN},
             ),
+            (
+                "aws:ec2/managedPrefixList:ManagedPrefixList",
+                {"entries": [{"cidr": "10.0.0.0/16"}]},
+                {"entries": [{"cidr": "10.0.0.0/16"}, {"cidr": "0.0.0.0/0"}]},
+                {"entries": UNKNOWN},
+            ),
+            (
+                "aws:ec2/managedPrefixListEntry:ManagedPrefixListEntry",
+                {"cidr": "10.0.0.0/16"},
+                {"cidr": "::/0"},
+                {"cidr": UNKNOWN},
+            ),
         )
     ),
     simple(

@@ -1,5 +1,6 @@
 """Values are decoded once, and facts about them are true, false or undecided."""
 
+import ipaddress
 import itertools
 import json
 
@@ -92,6 +93,18 @@ def test_below_an_unknown_everything_is_unknown_and_below_nothing_is_nothing() -
 
 def test_a_value_of_another_shape_is_unknown_rather_than_absent() -> None:
     assert View({"securityContext": "text"})["securityContext"]["privileged"].is_true().truth is None
+
+
+def test_a_value_that_a_rule_cannot_read_is_undecided() -> None:
+    assert View({"retentionInDays": "for ever"})["retentionInDays"].test(lambda days: days > 0).truth is None
+    assert View("10.0.0.0/99").test(lambda block: ipaddress.ip_network(block).prefixlen < 8).truth is None
+
+
+def test_a_switch_is_read_in_every_spelling_that_aws_takes() -> None:
+    assert [View(value).is_true().truth for value in (True, "true", "1", "TRUE", False, "false", "0", None)] == [
+        *(True, True, True, True),
+        *(False, False, False, False),
+    ]
 
 
 def test_lists_and_single_values_read_alike() -> None:

@@ -34,6 +34,9 @@ _SENTINELS = frozenset(
 )
 
 
+_TRUE = ("1", "t", "T", "true", "True", "TRUE")
+
+
 def decode(value: Any) -> Any:
     """Return the value as dicts, lists and scalars, each unknown in it as ``UNKNOWN``."""
     if isinstance(value, str):
@@ -144,10 +147,16 @@ class View:
         return type(self)(value, self.path)
 
     def test(self, predicate: Callable[[Any], bool]) -> Fact:
-        """Return whether the value is there and the predicate holds for it; an unknown is undecided."""
+        """Return whether the value is there and the predicate holds for it.
+
+        A value that is unknown, or that the predicate cannot read, is undecided.
+        """
         if self.value is UNKNOWN:
             return Fact(None, self.path)
-        return Fact(self.value is not None and predicate(self.value), self.path)
+        try:
+            return Fact(self.value is not None and predicate(self.value), self.path)
+        except (TypeError, ValueError):
+            return Fact(None, self.path)
 
     def equals(self, expected: Any) -> Fact:
         """Return whether the value is the expected one."""
@@ -159,8 +168,8 @@ class View:
         return self.test(lambda value: value in choices)
 
     def is_true(self) -> Fact:
-        """Return whether it is switched on; some AWS types say so with the string ``true``."""
-        return self.test(lambda value: value is True or value == "true")
+        """Return whether it is switched on; some AWS types take that as text, in any of Go's spellings."""
+        return self.test(lambda value: value is True or value in _TRUE)
 
     def is_set(self) -> Fact:
         """Return whether there is a value, and not an empty one."""

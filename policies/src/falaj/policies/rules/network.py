@@ -8,13 +8,15 @@ from falaj.policies.model import Checks, Context, Resource, Rule, Severity, must
 from falaj.policies.values import Fact, any_of
 
 _GROUPS = ("aws:ec2/securityGroup:SecurityGroup", "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup")
+_LISTS = ("aws:ec2/managedPrefixList:ManagedPrefixList",)
 _GROUP_RULES = (
+    "aws:ec2/managedPrefixListEntry:ManagedPrefixListEntry",
     "aws:ec2/securityGroupRule:SecurityGroupRule",
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
 )
 _FLOW_LOG = "aws:ec2/flowLog:FlowLog"
-_RANGES = ("cidrBlocks", "ipv6CidrBlocks", "cidrIpv4", "cidrIpv6")
+_RANGES = ("cidrBlocks", "ipv6CidrBlocks", "cidrIpv4", "cidrIpv6", "cidr")
 # Wider than these is no longer somebody's network: 10.0.0.0/8 is the widest private range.
 _WIDEST = {4: 8, 6: 16}
 
@@ -24,13 +26,13 @@ _WIDEST = {4: 8, 6: 16}
     "Security groups are not open to the internet",
     Severity.CRITICAL,
     ("A.8.20", "A.8.22", "A.8.12"),
-    (*_GROUPS, *_GROUP_RULES),
+    (*_GROUPS, *_GROUP_RULES, *_LISTS),
     "Name security groups or the narrow ranges that need access; reach AWS by VPC endpoints instead of 0.0.0.0/0.",
 )
 def security_groups(group: Resource, _: Context) -> Checks:
-    """Both directions count: an open egress is a way out for data."""
-    parts = [part for side in ("ingress", "egress") for part in group[side].each()]
-    for part in parts if group.type in _GROUPS else [group.properties]:
+    """Both directions count: an open egress is a way out for data. Prefix lists are ranges by another name."""
+    parts = [part for side in ("ingress", "egress", "entries") for part in group[side].each()]
+    for part in [group.properties] if group.type in _GROUP_RULES else parts:
         for ranges in _RANGES:
             for block in part[ranges].each():
                 yield never(block.test(_is_internet), "reaches, or is reached from, the whole internet")
