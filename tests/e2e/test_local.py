@@ -27,8 +27,11 @@ def local(own_lab: RunningLab, bare: dict[str, frozenset[str]]) -> Iterator[Plat
     """The deployed environment."""
     assert not bare["clusters"]
     platform = Platform(own_lab, "local")
+    tracked = ROOT / "stacks" / "Pulumi.local.yaml"
+    before = tracked.read_bytes()
     platform.said = platform.deploy().stdout
     yield platform
+    assert tracked.read_bytes() == before
 
 
 def pod(gpus: int, **container: Any) -> dict[str, Any]:
@@ -202,7 +205,7 @@ def test_destroying_leaves_everything_as_empty_as_it_was(local: Platform, bare: 
 
 
 def kill_at(platform: Platform, resources: int) -> None:
-    """Start a deployment and kill it, plugins included, when its state holds that many resources."""
+    """Start a deployment and kill it and the CLI when its state holds that many resources."""
     state = platform.lab.root / "pulumi-state/.pulumi/stacks/falaj" / f"{platform.stack}.json"
     process = subprocess.Popen(
         [PYTHON, "stacks/deploy.py", platform.stack],

@@ -7,6 +7,7 @@ was killed is removed, since a run on this machine can be seen to be gone.
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,12 +28,38 @@ def main() -> None:
     remove_stale_locks(lab.root / "pulumi-state")
     project = find_project(option(command, "--cwd", "-C"))
     stack = option(command, "--stack", "-s") or os.environ.get("PULUMI_STACK") or named_stack(command)
+    real = lab.root / "libexec" / "pulumi"
     if project is not None:
         stack = stack or selected_stack(lab, project)
         if stack:
-            os.environ["PULUMI_OPTION_CONFIG_FILE"] = str(lab_config(lab, project, stack.rsplit("/", 1)[-1]))
-    real = lab.root / "libexec" / "pulumi"
+            copy = lab_config(lab, project, stack.rsplit("/", 1)[-1])
+            os.environ["PULUMI_OPTION_CONFIG_FILE"] = str(copy)
+            # `pulumi stack rm` would remove the tracked file.
+            os.environ["PULUMI_OPTION_PRESERVE_CONFIG"] = "true"
+            command = create_stack(real, copy.parent, stack, command)
     os.execv(real, ["pulumi", *command])  # noqa: S606 (no shell is wanted)
+
+
+def create_stack(real: Path, folder: Path, stack: str, command: Sequence[str]) -> Sequence[str]:
+    """Create a stack where a command asks for that, and return the command that is left to do.
+
+    Creating is the one thing for which the CLI knows no other place for the configuration, and it writes the salt. So
+    the stack is created from the folder of the lab's copies, which is a project of the same name.
+    """
+    wanted = tuple(command[:2])
+    selecting = wanted == ("stack", "select") and not {"--create", "-c"}.isdisjoint(command)
+    if wanted != ("stack", "init") and not selecting:
+        return command
+    select = ["stack", "select", stack, *(["--cwd", cwd] if (cwd := option(command, "--cwd", "-C")) else [])]
+    if (
+        selecting
+        and subprocess.run([real, *select, "--non-interactive"], capture_output=True, check=False).returncode == 0
+    ):
+        return select
+    made = subprocess.run([real, "stack", "init", stack, "--no-select", "--cwd", folder], check=False)
+    if made.returncode:
+        sys.exit(made.returncode)
+    return select
 
 
 def option(command: Sequence[str], long: str, short: str) -> str | None:
@@ -80,6 +107,7 @@ def lab_config(lab: Lab, project: Path, stack: str) -> Path:
     settings = yaml.safe_load(project.read_text()) or {}
     tracked = project.parent / settings.get("stackConfigDir", ".") / f"Pulumi.{stack}.yaml"
     folder = lab.folder("stacks", settings["name"])
+    write_private(folder / "Pulumi.yaml", yaml.safe_dump({"name": settings["name"], "runtime": "python"}))
     copy, base = folder / f"Pulumi.{stack}.yaml", folder / f"Pulumi.{stack}.base.yaml"
     source = {k: v for k, v in read_yaml(tracked).items() if k not in SECRET_KEYS}
     merged = overlay(source, changed_since=read_yaml(base), lab=read_yaml(copy))
