@@ -36,9 +36,9 @@ def lab(tmp_path: Path) -> Lab:
     return made
 
 
-def script(name: str, text: str = "exec sleep 60", **more: object) -> Service:
+def script(name: str, text: str = "exec sleep 60", *, first: str = "", **more: object) -> Service:
     """Return a service that is a shell script; it answers while its file ``<name>.up`` is there."""
-    start = f"touch {name}.up; echo {name} >> order; {text}"
+    start = f"{first or 'true'}; echo {name} >> order; touch {name}.up; {text}"
     return Service(
         name,
         lambda _, __: ["/bin/sh", "-c", start],
@@ -73,7 +73,7 @@ def phase(keeper: Supervisor, name: str) -> Callable[[Phase], Callable[[], bool]
 
 def test_a_service_is_started_when_what_it_needs_answers(lab: Lab) -> None:
     async def go() -> None:
-        slow = script("store", "rm store.up; sleep 0.5; touch store.up; exec sleep 60")
+        slow = script("store", first="sleep 0.5")
         async with kept(lab, script("server", needs=("store",)), slow) as keeper:
             await until(lambda: "waits for store" in keeper.status["server"].note)
             await until(phase(keeper, "server")(Phase.HEALTHY))
@@ -127,7 +127,7 @@ def test_a_service_that_dies_comes_back(lab: Lab) -> None:
 
 def test_a_service_that_hangs_is_called_unhealthy_and_then_restarted(lab: Lab) -> None:
     async def go() -> None:
-        async with kept(lab, script("one", "trap '' TERM; sleep 60")) as keeper:
+        async with kept(lab, script("one", "sleep 60", first="trap '' TERM")) as keeper:
             await until(phase(keeper, "one")(Phase.HEALTHY))
             (lab.root / "one.up").unlink()
             await until(phase(keeper, "one")(Phase.UNHEALTHY))
@@ -138,7 +138,7 @@ def test_a_service_that_hangs_is_called_unhealthy_and_then_restarted(lab: Lab) -
 
 def test_a_service_that_never_answers_is_restarted_after_its_deadline(lab: Lab) -> None:
     async def go() -> None:
-        async with kept(lab, script("one", "rm one.up; exec sleep 60", deadline=0.1)) as keeper:
+        async with kept(lab, script("one", first="exec sleep 60", deadline=0.1)) as keeper:
             await until(lambda: "did not answer" in keeper.status["one"].note)
             await until(lambda: keeper.status["one"].restarts == 1)
 
@@ -151,7 +151,7 @@ def test_a_service_that_keeps_dying_is_given_up_with_its_last_words_and_tried_ag
     monkeypatch.setattr(supervisor, "RESTARTS", 2)
 
     async def go() -> None:
-        broken = script("one", "test -e mended && exec sleep 60; echo no space left on device; echo bye; exit 3")
+        broken = script("one", first="test -e mended || { echo no space left on device; echo bye; exit 3; }")
         async with kept(lab, broken, script("two")) as keeper:
             await until(phase(keeper, "one")(Phase.FAILED))
             assert keeper.status["one"].note.startswith("ended with status 3: no space left on device (2 times")
@@ -182,9 +182,11 @@ def test_services_are_stopped_in_the_reverse_order_and_nothing_stays(lab: Lab) -
     pids: list[int] = []
 
     async def go() -> None:
-        say = "trap 'echo {0} >> end; exit 0' TERM; while :; do sleep 0.05; done"
-        store = script("store", say.format("store"))
-        async with kept(lab, store, script("server", say.format("server"), needs=("store",))) as keeper:
+        def told(name: str, **more: object) -> Service:
+            trap = f"trap 'echo {name} >> end; exit 0' TERM"
+            return script(name, "while :; do sleep 0.05; done", first=trap, **more)
+
+        async with kept(lab, told("store"), told("server", needs=("store",))) as keeper:
             await until(phase(keeper, "server")(Phase.HEALTHY))
             pids.extend(status.pid or 0 for status in keeper.status.values())
 
@@ -199,7 +201,7 @@ def test_a_service_that_ignores_the_request_to_stop_is_killed(lab: Lab) -> None:
     pids: list[int] = []
 
     async def go() -> None:
-        async with kept(lab, script("one", "trap '' TERM; while :; do sleep 1; done")) as keeper:
+        async with kept(lab, script("one", "while :; do sleep 1; done", first="trap '' TERM")) as keeper:
             await until(phase(keeper, "one")(Phase.HEALTHY))
             pids.append(keeper.status["one"].pid or 0)
 
@@ -211,13 +213,14 @@ def test_nothing_of_the_persons_environment_reaches_a_service(lab: Lab, monkeypa
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the person's own")
 
     async def go() -> None:
-        one = script("one", "env > seen; exec sleep 60", environment=lambda _: {"OWN": "yes"})
+        one = script("one", first="env > seen", environment=lambda _: {"OWN": "yes"})
         async with kept(lab, one) as keeper:
             await until(phase(keeper, "one")(Phase.HEALTHY))
-            await until(lambda: "OWN=yes" in (lab.root / "seen").read_text())
 
     asyncio.run(go())
-    assert "AWS" not in (lab.root / "seen").read_text()
+    seen = (lab.root / "seen").read_text()
+    assert "OWN=yes" in seen
+    assert "AWS" not in seen
 
 
 def test_the_supervisor_stops_when_its_lab_is_deleted(lab: Lab) -> None:

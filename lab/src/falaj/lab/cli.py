@@ -62,7 +62,7 @@ def up(
     Examples:
       falaj-lab up
       falaj-lab up --port kube-apiserver=6443 --port moto=0
-      falaj-lab --state /tmp/second up
+      falaj-lab --state ../second-lab up
     """
     lab: Lab = context.obj
     wanted = dict(map(parse_port, port or []))
