@@ -54,7 +54,7 @@ def default_deny(resource: Resource, context: Context) -> Checks:
     elsewhere = Fact(None, place.path)
     yield must(
         declared | denied | by_default | elsewhere,
-        "is declared elsewhere, and no NetworkPolicy here denies its traffic",
+        "no NetworkPolicy denies its traffic; another stack declares it",
     )
 
 
