@@ -17,6 +17,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from moto.logs.models import LogsBackend
 from werkzeug.test import Client
 
 from falaj.lab.errors import LabError
@@ -238,12 +239,14 @@ class FullDisk(MotoState):
         super().write(dump)
 
 
+def signed(service: str) -> dict[str, str]:
+    return {"Authorization": f"AWS4-HMAC-SHA256 Credential=lab/20260101/{REGION}/{service}/aws4_request, Signature=0"}
+
+
 def create_group(client: Client, name: str) -> Any:
-    headers = {
+    headers = signed("logs") | {
         "X-Amz-Target": "Logs_20140328.CreateLogGroup",
         "Content-Type": "application/x-amz-json-1.1",
-        "Authorization": f"AWS4-HMAC-SHA256 Credential=lab/20260101/{REGION}/logs/aws4_request, Signature=0",
-        "amz-sdk-invocation-id": name,
     }
     return client.post("/", headers=headers, json={"logGroupName": name})
 
@@ -256,7 +259,27 @@ def test_a_change_that_finds_the_disk_full_is_refused_and_undone(tmp_path: Path)
     assert create_group(client, "lost").status_code == 507
     state.full = False
     assert create_group(client, "lost").status_code == 200
-    assert create_group(client, "before-again").status_code == 200
+    assert create_group(client, "before").status_code == 400  # it is there already
+
+
+def test_a_service_whose_state_cannot_be_written_down_is_refused_and_the_others_go_on(tmp_path: Path):
+    client = Client(DurableMoto(MotoState(tmp_path)))
+    assert client.get("/2015-03-31/functions/", headers=signed("lambda")).status_code == 501
+    assert create_group(client, "g").status_code == 200
+
+
+def test_a_request_that_moto_trips_over_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    client = Client(DurableMoto(MotoState(tmp_path)))
+    create = LogsBackend.create_log_group
+
+    def trip(*arguments: Any, **options: Any) -> None:
+        create(*arguments, **options)
+        raise RuntimeError("after half of the work")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LogsBackend, "create_log_group", trip)
+        assert create_group(client, "g").status_code == 500
+    assert create_group(client, "g").status_code == 200
 
 
 def test_the_state_is_readable_by_its_owner_alone(tmp_path: Path):

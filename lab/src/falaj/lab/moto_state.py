@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from moto.backends import get_backend
 from moto.core.base_backend import AccountSpecificBackend, BackendDict
+from moto.core.model_instances import reset_model_data
 from moto.ec2.models import vpcs
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy, IAMBackend
@@ -86,6 +87,7 @@ class MotoState:
             if not pickler.kinds <= self._kinds:
                 # Some classes can be pickled and not read again: each is tried once, before anything relies on it.
                 _Unpickler(io.BytesIO(body), self._objects).load()
+                reset_model_data()  # moto would keep every object of the try alive, for its dashboard
                 self._kinds |= pickler.kinds
         except LabError:
             raise
@@ -296,7 +298,7 @@ def _private_key(key: RSAPrivateKey | EllipticCurvePrivateKey) -> _Reduced:
 
 
 def _make_private_key(der: bytes) -> Any:
-    return load_der_private_key(der, None)
+    return load_der_private_key(der, None, unsafe_skip_rsa_key_validation=True)  # our own: checking takes 50 ms a key
 
 
 def _managed_policy(policy: AWSManagedPolicy) -> Any:
