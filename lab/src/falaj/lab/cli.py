@@ -326,6 +326,8 @@ def doctor(context: typer.Context) -> None:
         emulated = ("", "falaj-lab", f"no official plugin found; emulated, with the names of the SDK {sdk}")
         rows.append((f"provider {name}", *(known or emulated)))
     show_columns(rows)
+    if not tools.provider_plugin("aws"):
+        out.print(f"\n{enacted_types()}", markup=False)
     place = next(path for path in (lab.root, *lab.root.parents) if path.exists())
     free = shutil.disk_usage(place).free
     out.print(
@@ -343,6 +345,19 @@ def doctor(context: typer.Context) -> None:
     for problem in problems:
         err.print(f"falaj-lab: {problem}", markup=False)
     raise typer.Exit(1 if problems else 0)
+
+
+def enacted_types() -> str:
+    """Say which AWS types the emulated provider makes in moto, by service, and what becomes of the others."""
+    from falaj.lab.provider.aws import ENACTED  # noqa: PLC0415 (boto3 takes a second to import)
+
+    services: dict[str, list[str]] = {}
+    for token in ENACTED:
+        _, module, kind = token.split(":")
+        services.setdefault(module.partition("/")[0], []).append(kind)
+    lines = [f"  {service}: {', '.join(sorted(kinds))}" for service, kinds in sorted(services.items())]
+    rest = "every other AWS type is recorded, not enacted: it exists in Pulumi's state only, and each run says so"
+    return "\n".join(["types that the emulated aws provider enacts in moto:", *lines, rest])
 
 
 def existing(lab: Lab) -> Lab:
