@@ -81,7 +81,7 @@ class Tenant(pulumi.ComponentResource):
         within = namespace.metadata.name
         policies = _network_policies(name, within, tags, child)
         bounds = _bounds(name, within, quota, tags, child)
-        identities = _service_accounts(name, within, accounts, tags, child)
+        identities = _service_accounts(name, namespace, accounts, tags, child)
         _roles(
             name,
             within,
@@ -206,20 +206,26 @@ def _bounds(
 
 def _service_accounts(
     name: str,
-    namespace: pulumi.Output[str],
+    namespace: k8s.core.v1.Namespace,
     accounts: list[str],
     tags: dict[str, str],
     opts: pulumi.ResourceOptions,
 ) -> list[pulumi.Output[str]]:
-    """Make the identities, none of which puts a token into a pod unasked; ``default``, which Kubernetes makes, too."""
-    return [
-        k8s.core.v1.ServiceAccount(
+    """Make the identities, none of which puts a token into pods unasked; ``default``, which Kubernetes makes, too."""
+
+    def make(account: str, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
+        return k8s.core.v1.ServiceAccount(
             f"{name}-account-{account}",
-            metadata={"name": account, "namespace": namespace, "labels": tags},
+            metadata={"name": account, "namespace": namespace.metadata.name, "labels": tags},
             automount_service_account_token=False,
             opts=opts,
         ).metadata.name
-        for account in dict.fromkeys(["default", *accounts])
+
+    # Kubernetes makes this one again whenever it is deleted: it goes with its namespace only.
+    with_namespace = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(deleted_with=namespace))
+    return [
+        make("default", with_namespace),
+        *(make(each, opts) for each in dict.fromkeys(accounts) if each != "default"),
     ]
 
 
