@@ -54,7 +54,10 @@ class EmulatedEks:
     """Reads node groups from the EKS and EC2 APIs that the environment names."""
 
     def __init__(self) -> None:
-        config = Config(connect_timeout=TIMEOUT, read_timeout=TIMEOUT, retries={"total_max_attempts": 1})
+        # No proxies: everything is on this machine.
+        config = Config(
+            connect_timeout=TIMEOUT, read_timeout=TIMEOUT, retries={"total_max_attempts": 1}, proxies=dict[str, str]()
+        )
         self._eks = boto3.client("eks", config=config)
         self._ec2 = boto3.client("ec2", config=config)
         self.region = self._eks.meta.region_name
@@ -123,8 +126,12 @@ class EmulatedEks:
 class Nodes:
     """The nodes of the cluster that ``KUBECONFIG`` names."""
 
-    def __init__(self) -> None:
-        self._api = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config())
+    def __init__(self, scratch: Path) -> None:
+        """``scratch`` holds the kubeconfig's key as a file, which TLS needs; after a kill it is there, not in /tmp."""
+        configuration = kubernetes.client.Configuration()
+        kubernetes.config.load_kube_config(client_configuration=configuration, temp_file_path=str(scratch))
+        configuration.proxy = None
+        self._api = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
 
     def all(self) -> list[Manifest]:
         """Return the nodes that the lab made."""
@@ -231,17 +238,20 @@ class Reconciler:
         return {name: -1 if leaves else pods[name] for name, leaves in leaving.items()}
 
 
-def run(stop: threading.Event, looked: Path) -> None:
+def run(stop: threading.Event, lab: Lab) -> None:
     """Look again and again until ``stop`` is set; wait longer while something does not answer.
 
-    The file ``looked`` is touched after each look that succeeded: how old it is tells whether this works.
+    The file ``run/eks-nodes.looked`` is touched after each look that succeeded: its age tells whether this works.
     """
+    looked, scratch = lab.folder("run") / "eks-nodes.looked", lab.folder("run", "eks-nodes")
     looked.unlink(missing_ok=True)
+    for leftover in scratch.iterdir():
+        leftover.unlink()
     reconciler: Reconciler | None = None
     interval, trouble = INTERVAL, ""
     while not stop.is_set():
         try:
-            reconciler = reconciler or Reconciler(EmulatedEks(), Nodes())
+            reconciler = reconciler or Reconciler(EmulatedEks(), Nodes(scratch))
             reconciler.look()
             looked.touch(mode=0o600)
         except _TROUBLE as error:
@@ -273,7 +283,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     _log(f"watching the node groups of {os.environ['AWS_ENDPOINT_URL']}")
-    run(stop, Lab.at().folder("run") / "eks-nodes.looked")
+    run(stop, Lab.at())
 
 
 def _group_of(node: Manifest) -> tuple[str, str]:
