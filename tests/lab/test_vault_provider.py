@@ -347,9 +347,12 @@ def test_inputs_that_the_sdk_does_not_declare_are_refused(
     assert wrong in str(caught.value)
 
 
-def test_the_environment_stands_in_for_the_configuration(lab: RunningLab, monkeypatch: pytest.MonkeyPatch):
+def test_the_environment_stands_in_for_the_configuration_and_no_proxy_comes_between(
+    lab: RunningLab, monkeypatch: pytest.MonkeyPatch
+):
     for name in ("VAULT_ADDR", "VAULT_TOKEN", "VAULT_CACERT"):
         monkeypatch.setenv(name, lab.env[name])
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     driver = Driver(VaultProvider(Journal(None))).configure()
     made = driver.create(POLICY, "it", {"name": "test-readers", "policy": READ})
     driver.delete(made)

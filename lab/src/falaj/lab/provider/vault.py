@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import hvac
 import hvac.exceptions
@@ -452,14 +453,17 @@ class VaultProvider(EmulatedProvider[OpenBao]):
     def session(self, inputs: Props, timeout: float = 0, token: str = "") -> OpenBao:
         """Return a client of the resource's namespace, over TLS that the given authority vouches for."""
         del token  # what OpenBao holds is found by its path
-        authority = self.config.get("caCertFile") or os.environ.get("VAULT_CACERT") or True
+        http = requests.Session()
+        http.verify = self.config.get("caCertFile") or os.environ.get("VAULT_CACERT") or True
+        # As the official provider: what is on this machine is never asked through a proxy.
+        http.trust_env = urlsplit(self.config["address"]).hostname not in {"127.0.0.1", "::1", "localhost"}
         return OpenBao(
             hvac.Client(
                 url=self.config["address"],
                 token=self.config["token"],
-                verify=authority,
                 namespace=inputs.get("namespace") or self.config.get("namespace"),
                 timeout=int(timeout) or 30,
+                session=http,
             )
         )
 
