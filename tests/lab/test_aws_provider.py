@@ -1,17 +1,24 @@
 """The enacted AWS types against a moto server: every type through its whole life."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import requests
 from moto.server import ThreadedMotoServer
+from pulumi.runtime.proto import provider_pb2
 
 from falaj.lab.provider.aws import ENACTED, AwsProvider
 from falaj.lab.provider.journal import Journal
-from falaj.lab.provider.testing import Driver, Resource
+from falaj.lab.provider.kind import ProviderError
+from falaj.lab.provider.testing import CheckError, Driver, Resource
+from falaj.lab.provider.values import encode
+from falaj.lab.state import free_port
 
 ACCOUNT = "123456789012"
 TRUST = json.dumps(
@@ -67,15 +74,6 @@ def configured(provider: AwsProvider, endpoint: str, **config: Any) -> Driver:
         endpoints=json.dumps([dict.fromkeys(services, endpoint)]),
         **config,
     )
-
-
-def login(endpoint: str) -> dict[str, str]:
-    return {
-        "endpoint_url": endpoint,
-        "region_name": "me-central-1",
-        "aws_access_key_id": "test",
-        "aws_secret_access_key": "test",
-    }
 
 
 @dataclass
@@ -608,3 +606,326 @@ def test_a_type_lives_its_whole_life(driver: Driver, case: Case):
     gone = driver.refresh(made)
     assert (gone is not None) == case.stays
     driver.delete(made)  # a second time: gone is as good as deleted
+
+
+class TestConfiguration:
+    """The provider reads its configuration as the official one does, and never reaches the real AWS."""
+
+    def test_without_an_endpoint_it_refuses(self):
+        with pytest.raises(ProviderError, match="never reaches the real AWS"):
+            Driver(AwsProvider(Journal(None))).configure(region="me-central-1")
+
+    def test_the_real_aws_is_refused(self):
+        endpoints = [{"sts": "https://sts.me-central-1.amazonaws.com"}]
+        with pytest.raises(ProviderError, match="does not talk to the real AWS"):
+            Driver(AwsProvider(Journal(None))).configure(region="me-central-1", endpoints=endpoints)
+
+    def test_nothing_at_the_endpoint_is_told_in_one_line(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+        with pytest.raises(ProviderError, match="is the lab up"):
+            Driver(AwsProvider(Journal(None))).configure(region="me-central-1")
+
+    def test_credentials_validation_may_be_skipped(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+        # The SDK sends flags as JSON text too.
+        driver = Driver(AwsProvider(Journal(None))).configure(region="me-central-1", skipCredentialsValidation="true")
+        with pytest.raises(ProviderError, match="create_vpc at http://127.0.0.1"):
+            driver.create("aws:ec2/vpc:Vpc", "it", {"cidrBlock": "10.0.0.0/16"})
+
+    def test_the_environment_gives_endpoint_and_region(self, endpoint: str, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        monkeypatch.setenv("AWS_REGION", "me-south-1")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        made = Driver(AwsProvider(Journal(None))).configure().create("aws:kms/key:Key", "it", {})
+        assert made.outputs["arn"].startswith("arn:aws:kms:me-south-1:")
+
+    def test_without_a_region_it_says_what_to_set(self, endpoint: str, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        with pytest.raises(ProviderError, match="no AWS region"):
+            Driver(AwsProvider(Journal(None))).configure().create("aws:kms/key:Key", "it", {})
+
+    def test_an_account_that_is_not_allowed_is_refused(self, endpoint: str):
+        with pytest.raises(ProviderError, match=f"{ACCOUNT} is not allowed"):
+            configured(AwsProvider(Journal(None)), endpoint, allowedAccountIds='["210987654321"]')
+        configured(AwsProvider(Journal(None)), endpoint, allowedAccountIds=json.dumps([ACCOUNT]))
+
+    def test_a_misspelled_setting_is_refused(self, shared: Driver):
+        request = provider_pb2.CheckRequest(
+            urn="urn:pulumi:s::p::pulumi:providers:aws::aws", news=encode({"regoin": "me-central-1"})
+        )
+        (failure,) = shared.provider.check_config(request).failures
+        assert failure.reason == "unknown property; did you mean 'region'?"
+
+    def test_default_tags_reach_every_resource_and_the_resource_has_the_last_word(self, endpoint: str):
+        tags = json.dumps({"tags": {"owner": "platform", "stage": "dev"}})
+        driver = configured(AwsProvider(Journal(None)), endpoint, defaultTags=tags)
+        made = driver.create("aws:ec2/vpc:Vpc", "it", {"cidrBlock": "10.0.0.0/16", "tags": {"stage": "prod"}})
+        assert made.outputs["tagsAll"] == {"owner": "platform", "stage": "prod"}
+        assert not driver.diff(made, {"cidrBlock": "10.0.0.0/16", "tags": {"stage": "prod"}}).diffs
+        assert driver.refresh(made) == made
+
+    def test_ignored_tags_are_no_drift(self, endpoint: str):
+        ignore = json.dumps({"keys": ["seen"], "keyPrefixes": ["scanner/"]})
+        driver = configured(AwsProvider(Journal(None)), endpoint, ignoreTags=ignore)
+        made = driver.create("aws:ec2/vpc:Vpc", "it", {"cidrBlock": "10.0.0.0/16"})
+        tags = [{"Key": "seen", "Value": "1"}, {"Key": "scanner/x", "Value": "1"}]
+        aws(endpoint, "ec2").create_tags(Resources=[made.id], Tags=tags)
+        assert driver.refresh(made) == made
+
+    def test_a_resource_may_name_its_own_region(self, driver: Driver, endpoint: str):
+        made = driver.create("aws:ec2/vpc:Vpc", "it", {"cidrBlock": "10.0.0.0/16", "region": "eu-central-1"})
+        assert made.outputs["arn"].startswith("arn:aws:ec2:eu-central-1:")
+        assert driver.refresh(made) == made
+        assert list(driver.diff(made, {"cidrBlock": "10.0.0.0/16"}).replaces) == ["region"]
+
+
+class TestDrift:
+    """What somebody changed behind Pulumi's back shows, and nothing else."""
+
+    def test_of_a_bucket(self, driver: Driver, endpoint: str):
+        inputs = {"bucket": "models", "tags": {"a": "b"}}
+        made = driver.create("aws:s3/bucket:Bucket", "it", inputs)
+        aws(endpoint, "s3").put_bucket_tagging(Bucket="models", Tagging={"TagSet": [{"Key": "a", "Value": "c"}]})
+        seen = driver.refresh(made)
+        assert seen is not None
+        assert dict(driver.diff(seen, inputs).detailedDiff).keys() == {"tags.a"}
+
+    def test_of_a_key_policy(self, driver: Driver, endpoint: str):
+        made = driver.create("aws:kms/key:Key", "it", {"policy": ALLOW})
+        same = json.dumps(json.loads(ALLOW), indent=2, sort_keys=True)
+        aws(endpoint, "kms").put_key_policy(KeyId=made.id, PolicyName="default", Policy=same)
+        assert driver.refresh(made) == made
+        aws(endpoint, "kms").put_key_policy(KeyId=made.id, PolicyName="default", Policy=ALLOW_MORE)
+        seen = driver.refresh(made)
+        assert seen is not None
+        assert list(driver.diff(seen, {"policy": ALLOW}).diffs) == ["policy"]
+
+    def test_of_a_public_access_block(self, driver: Driver, endpoint: str):
+        token = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
+        bucket = driver.create("aws:s3/bucket:Bucket", "models", {"bucket": "models"}).id
+        made = driver.create(token, "it", {"bucket": bucket, "blockPublicAcls": True})
+        aws(endpoint, "s3").put_public_access_block(
+            Bucket=bucket, PublicAccessBlockConfiguration={"BlockPublicAcls": True, "BlockPublicPolicy": True}
+        )
+        seen = driver.refresh(made)
+        assert seen is not None
+        assert list(driver.diff(seen, {"bucket": bucket, "blockPublicAcls": True}).diffs) == ["blockPublicPolicy"]
+
+    def test_of_a_security_group(self, driver: Driver, endpoint: str):
+        needs = Needs(driver)
+        inputs = {"vpcId": needs.vpc, "ingress": []}
+        made = driver.create("aws:ec2/defaultSecurityGroup:DefaultSecurityGroup", "it", inputs)
+        opened = [{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+        aws(endpoint, "ec2").authorize_security_group_ingress(GroupId=made.id, IpPermissions=opened)
+        seen = driver.refresh(made)
+        assert seen is not None
+        assert list(driver.diff(seen, inputs).diffs) == ["ingress"]
+        driver.update(seen, inputs)
+        groups = aws(endpoint, "ec2").describe_security_groups(GroupIds=[made.id])["SecurityGroups"]
+        assert groups[0]["IpPermissions"] == []
+
+
+class TestAdoption:
+    """A provider that died within a creation left a marker; what the creation made is found by it."""
+
+    @pytest.mark.parametrize(
+        ("token", "inputs"),
+        [
+            ("aws:ec2/vpc:Vpc", {"cidrBlock": "10.3.0.0/16", "tags": {"a": "b"}}),
+            ("aws:kms/key:Key", {"description": "d", "tags": {"a": "b"}}),
+            ("aws:s3/bucket:Bucket", {}),
+            ("aws:iam/role:Role", {"assumeRolePolicy": TRUST}),
+        ],
+    )
+    def test_what_was_in_flight_is_adopted(
+        self,
+        endpoint: str,
+        tmp_path: Path,
+        token: str,
+        inputs: dict[str, Any],
+        monkeypatch: pytest.MonkeyPatch,
+    ):
+        journal = Journal(tmp_path)
+        first = configured(AwsProvider(journal), endpoint)
+        # The provider dies when AWS has answered and before it takes note of the answer.
+        monkeypatch.setattr(journal, "write", dying_after(1, journal.write))
+        with pytest.raises(KeyboardInterrupt):
+            first.create(token, "it", inputs)
+
+        second = configured(AwsProvider(Journal(tmp_path)), endpoint)
+        said: list[str] = []
+        monkeypatch.setattr(second.provider, "log", lambda severity, message, urn="": said.append(message))
+        made = second.create(token, "it", inputs)
+        assert said == [f"adopted {made.id}, which an interrupted run had made"]
+        # The tag that marked the creation has gone.
+        assert made.outputs["tagsAll"] == inputs.get("tags", {})
+        assert second.refresh(made) == made
+
+
+def dying_after(count: int, write: Callable[[Any], None]) -> Callable[[Any], None]:
+    left = [count]
+
+    def die(entry: Any) -> None:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        write(entry)
+
+    return die
+
+
+class TestRecorded:
+    """Types without a table exist in the state only, with plausible identifiers and nothing else."""
+
+    def test_identifier_and_arn_are_plausible(self, driver: Driver):
+        made = driver.create("aws:sqs/queue:Queue", "jobs", {"visibilityTimeoutSeconds": 30})
+        assert made.id == made.outputs["name"]
+        assert made.outputs["arn"] == f"arn:aws:sqs:me-central-1:{ACCOUNT}:{made.id}"
+        assert made.outputs["visibilityTimeoutSeconds"] == 30
+        assert made.outputs["url"] is None
+
+    def test_it_takes_update_refresh_and_delete(self, driver: Driver):
+        made = driver.create("aws:eks/addon:Addon", "cni", {"clusterName": "c", "addonName": "vpc-cni"})
+        assert made.id == "c:vpc-cni"
+        again = driver.update(made, {"clusterName": "c", "addonName": "vpc-cni", "addonVersion": "v1"})
+        assert again.outputs["addonVersion"] == "v1"
+        assert again.outputs["arn"] == made.outputs["arn"]
+        assert driver.refresh(again) == again
+        driver.delete(again)
+
+    def test_it_cannot_be_imported(self, driver: Driver):
+        with pytest.raises(ProviderError, match="nothing to import"):
+            driver.import_("aws:sqs/queue:Queue", "jobs", "q")
+
+    def test_a_type_that_the_sdk_lacks_is_refused(self, driver: Driver):
+        with pytest.raises(ProviderError, match="declares no type aws:sqs/queues:Queues"):
+            driver.create("aws:sqs/queues:Queues", "jobs", {})
+
+
+class TestErrors:
+    def test_a_refusal_names_operation_and_reason(self, driver: Driver):
+        with pytest.raises(ProviderError) as caught:
+            driver.create("aws:ec2/subnet:Subnet", "it", {"vpcId": "vpc-0123456789abcdef0", "cidrBlock": "10.0.0.0/24"})
+        assert "ec2 CreateSubnet" in str(caught.value)
+        assert "InvalidVpcID.NotFound" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_a_bucket_with_objects_is_not_deleted_unless_said(self, driver: Driver, endpoint: str):
+        made = driver.create("aws:s3/bucket:Bucket", "it", {"bucket": "full"})
+        aws(endpoint, "s3").put_object(Bucket="full", Key="a", Body=b"x")
+        with pytest.raises(ProviderError, match="set forceDestroy"):
+            driver.delete(made)
+        driver.delete(driver.update(made, {"bucket": "full", "forceDestroy": True}))
+        assert driver.refresh(made) is None
+
+    def test_inputs_that_the_sdk_does_not_declare_are_refused(self, driver: Driver):
+        with pytest.raises(CheckError) as caught:
+            driver.create("aws:eks/cluster:Cluster", "it", {"roleArn": "r", "vpcConfig": {"endpointPublic": True}})
+        assert caught.value.failures == {
+            "vpcConfig.endpointPublic": "unknown property; did you mean 'endpointPublicAccess'?",
+            "vpcConfig.subnetIds": "this required property is missing",
+        }
+
+
+class TestFunctions:
+    def test_who_and_where(self, driver: Driver):
+        assert driver.invoke("aws:index/getCallerIdentity:getCallerIdentity")["accountId"] == ACCOUNT
+        assert driver.invoke("aws:index/getRegion:getRegion")["region"] == "me-central-1"
+        assert driver.invoke("aws:index/getPartition:getPartition")["dnsSuffix"] == "amazonaws.com"
+
+    def test_zones(self, driver: Driver):
+        found = driver.invoke("aws:index/getAvailabilityZones:getAvailabilityZones", excludeNames=["me-central-1b"])
+        assert found["names"] == ["me-central-1a", "me-central-1c"]
+        assert len(found["zoneIds"]) == 2
+
+    def test_a_function_takes_a_region_of_its_own(self, driver: Driver):
+        found = driver.invoke("aws:index/getAvailabilityZones:getAvailabilityZones", region="eu-central-1")
+        assert found["names"][0] == "eu-central-1a"
+
+    def test_instance_types(self, driver: Driver):
+        filters = [{"name": "instance-type", "values": ["g5.12xlarge"]}]
+        offered = driver.invoke("aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings", filters=filters)
+        assert offered["instanceTypes"] == ["g5.12xlarge"]
+        facts = driver.invoke("aws:ec2/getInstanceType:getInstanceType", instanceType="g5.12xlarge")
+        assert facts["gpuses"][0]["count"] == 4
+        assert driver.invoke("aws:ec2/getInstanceTypes:getInstanceTypes", filters=filters)["instanceTypes"] == [
+            "g5.12xlarge"
+        ]
+
+    def test_networks(self, driver: Driver):
+        needs = Needs(driver)
+        subnet = needs.subnet()
+        found = driver.invoke("aws:ec2/getVpc:getVpc", id=needs.vpc)
+        assert found["cidrBlock"] == "10.0.0.0/16"
+        filters = [{"name": "vpc-id", "values": [needs.vpc]}]
+        assert driver.invoke("aws:ec2/getSubnets:getSubnets", filters=filters)["ids"] == [subnet]
+        with pytest.raises(ProviderError, match="exactly one"):
+            driver.invoke("aws:ec2/getVpc:getVpc", tags={"no": "such"})
+
+    def test_a_parameter(self, driver: Driver, endpoint: str):
+        aws(endpoint, "ssm").put_parameter(Name="/a", Value="v", Type="SecureString")
+        assert driver.invoke("aws:ssm/getParameter:getParameter", name="/a")["value"] == "v"
+
+    def test_a_clusters_token_names_the_cluster(self, driver: Driver):
+        token = driver.invoke("aws:eks/getClusterAuth:getClusterAuth", name="main")["token"]
+        prefix, _, encoded = token.partition("k8s-aws-v1.")
+        assert prefix == ""
+        url = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+        assert "x-k8s-aws-id" in url
+        assert "Action=GetCallerIdentity" in url
+
+    def test_a_cluster(self, driver: Driver):
+        found = driver.invoke("aws:eks/getCluster:getCluster", name=Needs(driver).cluster)
+        assert found["arn"].endswith("cluster/need")
+
+
+class TestPolicyDocument:
+    TOKEN = "aws:iam/getPolicyDocument:getPolicyDocument"
+
+    def document(self, driver: Driver, **arguments: Any) -> dict[str, Any]:
+        return json.loads(driver.invoke(self.TOKEN, **arguments)["json"])
+
+    def test_statements_become_iams_own_form(self, driver: Driver):
+        statement = {
+            "sid": "Use",
+            "actions": ["kms:Decrypt", "kms:Encrypt"],
+            "resources": ["*"],
+            "principals": [{"type": "AWS", "identifiers": ["arn:aws:iam::1:root"]}],
+            "conditions": [{"test": "StringEquals", "variable": "aws:RequestedRegion", "values": ["me-central-1"]}],
+        }
+        assert self.document(driver, statements=[statement]) == {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Sid": "Use",
+                    "Effect": "Allow",
+                    "Action": ["kms:Encrypt", "kms:Decrypt"],
+                    "Resource": "*",
+                    "Principal": {"AWS": "arn:aws:iam::1:root"},
+                    "Condition": {"StringEquals": {"aws:RequestedRegion": "me-central-1"}},
+                }
+            ],
+        }
+
+    def test_sources_are_extended_and_overrides_replace(self, driver: Driver):
+        source = json.dumps({"Statement": [{"Sid": "A", "Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
+        override = json.dumps({"Statement": {"Sid": "B", "Effect": "Deny", "Action": "*", "Resource": "*"}})
+        found = self.document(
+            driver,
+            sourcePolicyDocuments=[source],
+            statements=[{"sid": "B", "actions": ["ec2:*"], "resources": ["*"]}],
+            overridePolicyDocuments=[override],
+        )
+        assert [(s["Sid"], s["Effect"]) for s in found["Statement"]] == [("A", "Allow"), ("B", "Deny")]
+
+    def test_two_sources_with_one_sid_are_refused(self, driver: Driver):
+        source = json.dumps({"Statement": [{"Sid": "A", "Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
+        with pytest.raises(ProviderError, match="duplicate Sid"):
+            driver.invoke(self.TOKEN, sourcePolicyDocuments=[source, source])
+
+
+def aws(endpoint: str, service: str) -> Any:
+    """Return a client of the emulated AWS, to change things behind Pulumi's back."""
+    login = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "me-central-1"}
+    return boto3.client(service, endpoint_url=endpoint, **login)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from pulumi.runtime.proto import engine_pb2
+
 from falaj.lab.provider.aws_types import (
     ec2,
     eks,
@@ -59,6 +61,9 @@ class AwsProvider(EmulatedProvider[Aws]):
         """Take the configuration, and see that something answers where AWS is said to be."""
         self.config = Config(config)
         self.clients = {}
+        for name in ("assumeRoles", "assumeRoleWithWebIdentity"):
+            if config.get(name):
+                self.log(engine_pb2.WARNING, f"the emulated aws provider assumes no roles: {name} has no effect")
         address = self.config.endpoint("sts")
         if not config.get("skipCredentialsValidation"):
             _knock(address)

@@ -28,6 +28,7 @@ from google.protobuf import empty_pb2
 from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2
 
+from falaj.lab.errors import LabError
 from falaj.lab.provider.declared import Declared, sdk_version
 from falaj.lab.provider.declared import declared as declared_type
 from falaj.lab.provider.journal import Entry, Journal
@@ -102,7 +103,7 @@ class EmulatedProvider(ABC, Generic[S]):
 
     def one_line(self, error: Exception) -> str:
         """Tell an error in one line; the traceback of one that nobody foresaw goes to the engine's debug log."""
-        known = error if isinstance(error, ProviderError) else self.explain(error)
+        known = error if isinstance(error, ProviderError | LabError) else self.explain(error)
         if known:
             return str(known)
         self.log(engine_pb2.DEBUG, traceback.format_exc())
@@ -144,7 +145,7 @@ class EmulatedProvider(ABC, Generic[S]):
         config, _ = decode(request.news)
         known = self.declared(f"pulumi:providers:{self.name}")
         own = {"version", "pluginDownloadURL"}  # the engine's, not the provider's
-        problems = list(known.problems({n: _from_json(v) for n, v in config.items() if n not in own}))
+        problems = list(known.problems(_from_json(known, {n: v for n, v in config.items() if n not in own})))
         return provider_pb2.CheckResponse(inputs=request.news, failures=_failures(problems))
 
     def diff_config(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:
@@ -158,7 +159,8 @@ class EmulatedProvider(ABC, Generic[S]):
     def configure_from(self, request: provider_pb2.ConfigureRequest) -> provider_pb2.ConfigureResponse:
         """Take the configuration; nested values arrive as JSON text."""
         config, _ = decode(request.args)
-        self.configure({name: _from_json(value) for name, value in config.items() if not has_unknown(value)})
+        known = self.declared(f"pulumi:providers:{self.name}")
+        self.configure(_from_json(known, {name: value for name, value in config.items() if not has_unknown(value)}))
         return provider_pb2.ConfigureResponse(
             acceptSecrets=True, supportsPreview=True, acceptResources=False, supports_autonaming_configuration=True
         )
@@ -405,14 +407,16 @@ def _public(inputs: Props) -> Props:
     return {name: value for name, value in inputs.items() if not name.startswith("__")}
 
 
-def _from_json(value: Any) -> Any:
-    """Read a configuration value that was sent as JSON text; plain text stays as it is."""
-    if isinstance(value, str) and value[:1] in ("{", "["):
+def _from_json(known: Declared, config: Props) -> Props:
+    """Read configuration values that are not text and were sent as JSON text, as SDKs do."""
+    found: Props = {}
+    for name, value in config.items():
+        is_text = name not in known.inputs or known.inputs[name].shape.kind in ("string", "any")
         try:
-            return json.loads(value)
+            found[name] = json.loads(value) if isinstance(value, str) and not is_text else value
         except ValueError:
-            return value
-    return value
+            found[name] = value
+    return found
 
 
 def _failures(problems: Iterable[tuple[str, str]]) -> list[provider_pb2.CheckFailure]:

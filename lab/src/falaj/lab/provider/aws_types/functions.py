@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 from typing import Any
 
 from falaj.lab.provider.aws_types.session import Aws
@@ -262,19 +263,23 @@ def _cluster(aws: Aws, args: Props) -> Props:
     return {**found, "id": args["name"], "name": args["name"]}
 
 
+_signing = threading.Lock()
+
+
 def _cluster_auth(aws: Aws, args: Props) -> Props:
     """Return EKS's bearer token: a presigned request to STS that names the cluster, as `aws eks get-token` makes it."""
-    client = aws.client("sts")
-    name = args["name"]
+    client, name = aws.client("sts"), args["name"]
 
     def add_header(request: Any, **_: Any) -> None:
         request.headers["x-k8s-aws-id"] = name
 
-    client.meta.events.register("before-sign.sts.GetCallerIdentity", add_header, unique_id="falaj-cluster-auth")
-    try:
-        url = client.generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod="GET")
-    finally:
-        client.meta.events.unregister("before-sign.sts.GetCallerIdentity", unique_id="falaj-cluster-auth")
+    event = "before-sign.sts.GetCallerIdentity"
+    with _signing:  # the client and its handlers are shared
+        client.meta.events.register(event, add_header)
+        try:
+            url = client.generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod="GET")
+        finally:
+            client.meta.events.unregister(event, add_header)
     token = "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
     return {"name": name, "id": name, "token": Secret(token), "region": aws.region}
 

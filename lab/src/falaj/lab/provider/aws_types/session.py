@@ -119,10 +119,16 @@ class Aws:
 
     def _new_client(self, service: str) -> Any:
         from botocore.config import Config as ClientConfig  # noqa: PLC0415 (takes a quarter of a second)
-        from botocore.session import get_session  # noqa: PLC0415
+        from botocore.session import Session  # noqa: PLC0415
 
         given = self.config.given
-        session = get_session({"profile": (None, None, given.get("profile"), None)} if given.get("profile") else None)
+        session = Session(profile=given.get("profile"))
+        for name, variable in {
+            "sharedCredentialsFiles": "credentials_file",
+            "sharedConfigFiles": "config_file",
+        }.items():
+            for path in given.get(name) or []:
+                session.set_config_variable(variable, path)
         # A bucket's name cannot become a host name of an emulator, so path style is the default here.
         style: Any = {"addressing_style": "path" if given.get("s3UsePathStyle", True) else "auto"}
         return session.create_client(
