@@ -188,9 +188,17 @@ def test_a_compilation_that_fails_names_the_log_and_leaves_no_tool(go, quiet, mo
 
 def test_a_disk_that_is_too_small_is_refused_before_anything_is_done(go, quiet, monkeypatch, tmp_path):
     use_module(monkeypatch, space=10**9)
-    with pytest.raises(LabError, match=r"building hello takes \d+ MiB of disk and .* has \d+ MiB; free some space"):
+    with pytest.raises(LabError, match=r"building hello takes \d+ MiB of the disk of .*, which has \d+ MiB free"):
         make(go, quiet)
     assert not (tmp_path / "modules").exists()
+
+
+def test_a_build_that_was_begun_is_not_asked_for_the_whole_space_again(go, quiet, monkeypatch):
+    make(go, quiet)
+    shutil.rmtree(hello().cached.parent)
+    module = Module("hello", {"main.who": "world"}, (), sources=10**9, compiled=10**9, programs=1)
+    monkeypatch.setattr(build, "modules", lambda: {"hello": module})
+    assert make(go, quiet) == "hello world"
 
 
 @pytest.mark.parametrize(

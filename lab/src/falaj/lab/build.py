@@ -102,7 +102,10 @@ def environment() -> dict[str, str]:
 
 
 def check_space(building: Sequence[Module], go: Path) -> None:
-    """Refuse to begin a build that the disks cannot hold."""
+    """Refuse to begin builds that the disks cannot hold.
+
+    A build that was begun before has used some of its space already; only its programs are counted.
+    """
     make_folder(cache())
     asked = subprocess.run(
         [go, "env", "-json", "GOCACHE", "GOMODCACHE"], capture_output=True, text=True, check=False, env=environment()
@@ -110,26 +113,29 @@ def check_space(building: Sequence[Module], go: Path) -> None:
     if asked.returncode:
         raise LabError(f"{go} does not work: {asked.stderr.strip()[:300]}; put a working go on your PATH, or none")
     places: dict[str, str] = json.loads(asked.stdout)
-    needs: dict[int, int] = {}
-    names: dict[int, Path] = {}
-    for place, attribute in (
-        (Path(places["GOMODCACHE"]), "sources"),
-        (Path(places["GOCACHE"]), "compiled"),
-        (cache(), "programs"),
-    ):
+    new = [module for module in building if not log_of(module).exists()]
+    needs = (
+        (Path(places["GOMODCACHE"]), sum(module.sources for module in new)),
+        (Path(places["GOCACHE"]), sum(module.compiled for module in new)),
+        (cache(), sum(module.programs for module in building)),
+    )
+    disks: dict[int, tuple[Path, int]] = {}
+    for place, need in needs:
         folder = next(p for p in (place, *place.parents) if p.exists())
         disk = folder.stat().st_dev
-        needs[disk] = needs.get(disk, 0) + sum(getattr(module, attribute) for module in building)
-        names.setdefault(disk, place)
-    for disk, need in needs.items():
-        folder = next(p for p in (names[disk], *names[disk].parents) if p.exists())
+        disks[disk] = (folder, need + disks.get(disk, (folder, 0))[1])
+    for folder, need in disks.values():
         free = shutil.disk_usage(folder).free // 2**20
         if free < need:
-            names_built = ", ".join(module.name for module in building)
             raise LabError(
-                f"building {names_built} takes {need} MiB of disk and {names[disk]} has {free} MiB; free some space,"
-                " or set FALAJ_CACHE, GOCACHE and GOMODCACHE to a larger disk"
+                f"building {', '.join(m.name for m in building)} takes {need} MiB of the disk of {folder}, which has"
+                f" {free} MiB free; free some space, or set FALAJ_CACHE, GOCACHE and GOMODCACHE to a larger disk"
             )
+
+
+def log_of(module: Module) -> Path:
+    """Where Go's words about the latest build of a module are kept."""
+    return cache() / "logs" / f"build-{module.name}.log"
 
 
 def explain(module: str, lines: Sequence[str], log: Path) -> str:
@@ -158,7 +164,8 @@ def _build_module(module: Module, tools: Sequence[Tool], go: Path, progress: Pro
         missing = [tool for tool in tools if not tool.cached.is_file()]
         folder = cache() / "build" / module.name
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
-        log = make_folder(cache() / "logs") / f"build-{module.name}.log"
+        log = log_of(module)
+        make_folder(log.parent)
         log.write_text("")
         try:
             workshop = Workshop(module, go, make_folder(folder), log, progress)
