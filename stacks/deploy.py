@@ -42,7 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def deploy(stack: str) -> int:
     """Bring the stack up, policies first, and say what now exists."""
-    code = create(stack) or clear_up(stack)
+    code = create(stack)
+    if code == 0 and (other := occupied_by(stack)):
+        return _refuse(
+            f"{other} is up in this lab, which has one cluster: make destroy STACK={other} first, or use another lab"
+        )
+    code = code or clear_up(stack)
     if code:
         return code
     # The same configuration serves AWS and the lab; only what answers differs.
@@ -73,6 +78,12 @@ def create(stack: str) -> int:
         return pulumi("stack", "select", "--create", stack, folder=folder)
 
 
+def occupied_by(stack: str) -> str | None:
+    """Return another stack of the project that is up: on AWS each has a cluster, in the lab they would share one."""
+    listed = json.loads(_output("stack", "ls", "--json"))
+    return next((each["name"] for each in listed if each["name"] != stack and each.get("resourceCount")), None)
+
+
 def clear_up(stack: str) -> int:
     """Settle what an interrupted run left open.
 
@@ -87,9 +98,7 @@ def clear_up(stack: str) -> int:
 
 def exported(stack: str) -> dict[str, Any]:
     """Return the stack's deployment as Pulumi keeps it; secrets stay encrypted."""
-    command = ["pulumi", "stack", "export", "--stack", stack]
-    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout)["deployment"]
+    return json.loads(_output("stack", "export", "--stack", stack))["deployment"]
 
 
 def components(resources: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
@@ -123,6 +132,10 @@ def pulumi(*arguments: str, folder: str | Path = ROOT) -> int:
         return subprocess.run(["pulumi", *arguments, "--non-interactive"], cwd=folder, check=False).returncode
     except FileNotFoundError:
         return _refuse("pulumi is not on PATH: run this inside the lab: falaj-lab exec -- python stacks/deploy.py")
+
+
+def _output(*arguments: str) -> str:
+    return subprocess.run(["pulumi", *arguments], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def _project() -> str:

@@ -44,12 +44,13 @@ def lab(tmp_path):
         "import os, sys\n"
         "from pathlib import Path\n"
         f"open({str(tmp_path / 'calls')!r}, 'a').write(' '.join(sys.argv[1:]) + '\\n')\n"
+        "if 'ls' in sys.argv: print(os.environ['STACKS'])\n"
         "if 'export' in sys.argv: print(Path(os.environ['DEPLOYMENT']).read_text())\n"
         "sys.exit(int(os.environ.get('FAIL', '0')) if 'up' in sys.argv else 0)\n"
     )
     program.chmod(program.stat().st_mode | stat.S_IEXEC)
 
-    def run(*arguments, pending=False, fail=0, inside=True):
+    def run(*arguments, pending=False, fail=0, inside=True, up=("local",)):
         deployment = {"resources": RESOURCES, "pending_operations": [{"type": "creating"}] if pending else []}
         (tmp_path / "deployment").write_text(json.dumps({"deployment": deployment}))
         environment = {
@@ -57,6 +58,9 @@ def lab(tmp_path):
             "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
             "DEPLOYMENT": str(tmp_path / "deployment"),
             "FAIL": str(fail),
+            "STACKS": json.dumps(
+                [{"name": name, "resourceCount": 9 if name in up else 0} for name in ("local", "prod")]
+            ),
         }
         environment.pop("FALAJ_LAB", None)
         if inside:
@@ -112,6 +116,20 @@ def test_a_failed_run_passes_its_exit_code_on_and_claims_nothing(lab):
     done, _ = lab(fail=3)
     assert done.returncode == 3
     assert "COMPONENT" not in done.stdout
+
+
+def test_a_second_stack_is_refused_since_the_lab_has_one_cluster(lab):
+    done, calls = lab("prod", up=("local",))
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: local is up in this lab, which has one cluster: make destroy STACK=local first, or use another lab\n"
+    )
+    assert not [call for call in calls if call.startswith("up ")]
+
+
+def test_a_stack_that_was_destroyed_stands_in_nobodys_way(lab):
+    done, _ = lab("prod", up=())
+    assert done.returncode == 0, done.stderr
 
 
 def test_destroy_settles_and_destroys(lab):
