@@ -5,6 +5,7 @@ import http.client
 import json
 import ssl
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -204,6 +205,11 @@ def eks_nodes_environment(lab: Lab) -> Mapping[str, str]:
     return {**kept, "FALAJ_LAB": str(lab.root), "KUBECONFIG": str(kubeconfig_path(lab, "eks-nodes"))}
 
 
+def looked_lately(lab: Lab) -> bool:
+    """Say whether eks-nodes has compared node groups and nodes in the last minute: it serves nobody who could ask."""
+    return time.time() - (lab.root / "run" / "eks-nodes.looked").stat().st_mtime < 60
+
+
 def answers_at(port: str, path: str, authority: str | None = "ca", client: str | None = None) -> Callable[[Lab], bool]:
     """Return a health check: a GET on a loopback port, over TLS that the authority vouches for, answered with 200."""
     return lambda lab: ask(lab, port, "GET", path, authority=authority, client=client)[0] == http.HTTPStatus.OK
@@ -300,8 +306,7 @@ SERVICES: tuple[Service, ...] = (
     Service(
         "eks-nodes",
         eks_nodes,
-        # It serves nobody who could be asked: that it runs is all there is to know.
-        lambda _: True,
+        looked_lately,
         needs=("kube-apiserver", "moto"),
         environment=eks_nodes_environment,
     ),
