@@ -419,9 +419,22 @@ class TestJournal:
     def test_another_identifier_confirms_nothing(self, tmp_path: Path):
         service, lost = self.crash(tmp_path)
         _, driver = self.next_run(tmp_path, service)
-        old = Resource(lost.urn, "t-older", lost.inputs, lost.outputs)
+        old = Resource(lost.urn, "t-older", {**lost.inputs, "zone": "a"}, lost.outputs)
         driver.diff(old, {"size": 2, "zone": "b"})
         assert driver.create(TOKEN, "it", {"size": 2}).id == lost.id
+
+    def test_a_replacement_that_a_person_asks_for_makes_a_new_thing(self, tmp_path: Path):
+        # With `--replace` the engine checks against the recorded inputs and creates; nothing names the old identifier.
+        service, made = self.crash(tmp_path)
+        _, driver = self.next_run(tmp_path, service)
+        driver.check(TOKEN, "it", {"size": 2}, made.inputs)
+        assert driver.create(TOKEN, "it", {"size": 2}).id != made.id
+
+    def test_what_another_process_noted_is_seen(self, tmp_path: Path):
+        waiting = Fake(Journal(tmp_path))
+        service, lost = self.crash(tmp_path)
+        waiting.service = service
+        assert Driver(waiting).create(TOKEN, "it", {"size": 2}).id == lost.id
 
     def test_what_does_not_fit_any_more_is_removed_and_made_anew(self, tmp_path: Path):
         service, lost = self.crash(tmp_path)
@@ -465,8 +478,12 @@ class TestJournal:
         assert list(tmp_path.iterdir()) == []
 
     def test_a_damaged_entry_is_dropped(self, tmp_path: Path):
-        (tmp_path / "x.json").write_text("{")
-        assert Journal(tmp_path).entries == {}
+        urn = "urn:pulumi:test::tests::fake:index/thing:Thing::it"
+        journal = Journal(tmp_path)
+        journal.write(Entry(urn))
+        (entry,) = tmp_path.iterdir()
+        entry.write_text('{"urn":')
+        assert journal.pending(urn) is None
         assert list(tmp_path.iterdir()) == []
 
     def test_entries_are_readable_by_the_owner_alone(self, tmp_path: Path):

@@ -25,7 +25,7 @@ from falaj.lab.provider.aws_types import (
 from falaj.lab.provider.aws_types.functions import FUNCTIONS
 from falaj.lab.provider.aws_types.recorded import recorded_kind
 from falaj.lab.provider.aws_types.session import Aws, Config
-from falaj.lab.provider.declared import Declared
+from falaj.lab.provider.declared import Declared, tokens
 from falaj.lab.provider.engine import EmulatedProvider
 from falaj.lab.provider.journal import Journal
 from falaj.lab.provider.kind import Kind, ProviderError
@@ -39,6 +39,11 @@ KINDS: Mapping[str, Kind[Aws]] = {kind.token: kind for table in _TABLES for kind
 
 ENACTED: tuple[str, ...] = tuple(sorted(KINDS))
 """The types that are made in moto; every other type of the SDK is recorded in Pulumi's state only."""
+
+
+def recorded() -> list[str]:
+    """Return the types of the installed SDK that are recorded, not enacted."""
+    return [token for token in tokens(AwsProvider.sdk, AwsProvider.name) if token not in KINDS]
 
 
 class AwsProvider(EmulatedProvider[Aws]):

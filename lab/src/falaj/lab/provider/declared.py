@@ -120,6 +120,12 @@ def package_folder(package: str) -> Path:
     return Path(spec.origin).parent
 
 
+def tokens(package: str, name: str) -> list[str]:
+    """Return the types that the SDK of the package ``name`` (such as ``aws``) declares."""
+    registered = _text(package_folder(package) / "__init__.py")
+    return sorted(set(re.findall(rf'"({name}:[\w/]+:\w+)": "', registered)))
+
+
 def sdk_version(package: str) -> str:
     """Return the version of an installed SDK, for example of ``pulumi_aws``."""
     return importlib.metadata.version(package)

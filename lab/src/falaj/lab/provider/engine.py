@@ -31,7 +31,7 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provid
 from falaj.lab.errors import LabError
 from falaj.lab.provider.declared import Declared, sdk_version
 from falaj.lab.provider.declared import declared as declared_type
-from falaj.lab.provider.journal import Entry, Journal
+from falaj.lab.provider.journal import Entry, Journal, digest
 from falaj.lab.provider.kind import DEFAULTS, Autoname, Change, GoneError, Kind, ProviderError, S
 from falaj.lab.provider.values import UNKNOWN, Props, decode, encode, has_unknown, is_empty
 
@@ -183,6 +183,8 @@ class EmulatedProvider(ABC, Generic[S]):
         old, _ = decode(request.olds)
         given, secrets = decode(request.news)
         given = {name: value for name, value in given.items() if value is not None and not name.startswith("__")}
+        if old:
+            self.journal.confirm_inputs(request.urn, old)
         problems = list(known.problems(given))
         inputs = self.prepare(known, given)
         try:
@@ -284,7 +286,7 @@ class EmulatedProvider(ABC, Generic[S]):
         """Create, with a note before the call and one after it for a run that never hears the answer."""
         name = kind.autoname.property if kind.autoname else ""
         names = {name: inputs[name]} if name in inputs.get(DEFAULTS, []) else {}
-        noted = Entry(entry.urn, entry.token, names, kind.key(inputs))
+        noted = Entry(entry.urn, entry.token, names, kind.key(inputs), digest(inputs))
         self.journal.write(noted)
         try:
             noted.id = kind.create(session, inputs)
@@ -308,7 +310,7 @@ class EmulatedProvider(ABC, Generic[S]):
             # The program has changed since, and what is there cannot be brought to it.
             kind.delete(session, identifier, {**inputs, **observed})
             return None
-        entry.id = identifier
+        entry.id, entry.inputs = identifier, digest(inputs)
         self.journal.write(entry)
         self.log(engine_pb2.INFO, f"adopted {identifier}, which an interrupted run had made", entry.urn)
         return identifier

@@ -144,7 +144,7 @@ class Kind(Generic[S]):
         return frozenset(
             name
             for name in names
-            if not (is_empty(wanted.get(name)) and (name in self.computed or _is_zero(observed.get(name))))
+            if not (_is_left_out(wanted.get(name)) and (name in self.computed or _is_zero(observed.get(name))))
             and not self.same(declared, name, wanted.get(name), observed.get(name))
         )
 
@@ -181,7 +181,7 @@ class Kind(Generic[S]):
         keys: set[str] = set()
         for name in sorted({*old, *new}):
             before, after = old.get(name), new.get(name)
-            if name.startswith("__") or (is_empty(after) and name in self.computed):
+            if name.startswith("__") or (_is_left_out(after) and name in self.computed):
                 continue
             changes = list(leaf_changes(name, self._normal(name, before), self._normal(name, after)))
             if name in self.normalise and changes:
@@ -211,6 +211,11 @@ class Kind(Generic[S]):
 
 def _is_map(declared: Declared, name: str) -> bool:
     return name in declared.inputs and declared.inputs[name].shape.kind == "map"
+
+
+def _is_left_out(value: Any) -> bool:
+    """Say whether a wanted value leaves the choice to the service; an empty list or map is a choice."""
+    return value is None or value == ""
 
 
 def _is_zero(value: Any) -> bool:

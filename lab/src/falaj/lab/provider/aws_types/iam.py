@@ -4,9 +4,9 @@ from contextlib import suppress
 from typing import Any
 
 from falaj.lab.provider.aws_types.session import Aws
-from falaj.lab.provider.aws_types.table import Call, Look, Put, as_pairs, resource, tag_change
+from falaj.lab.provider.aws_types.table import Call, Look, Put, as_pairs, canonical_document, resource, tag_change
 from falaj.lab.provider.kind import Autoname, Change, GoneError
-from falaj.lab.provider.values import Props
+from falaj.lab.provider.values import Props, has_unknown
 
 
 def _tags(noun: str, key: str) -> Put:
@@ -26,9 +26,45 @@ def _tag_list(props: Props) -> Any:
     return as_pairs(props.get("tags")) or None
 
 
-def _role_text(aws: Aws, identifier: str, props: Props) -> Props:
-    del aws, identifier
-    return {**props, "createDate": _date(props["createDate"]), "assumeRolePolicy": _text(props["assumeRolePolicy"])}
+def _whole_role(aws: Aws, identifier: str, props: Props) -> Props:
+    attached = aws.call("iam.list_attached_role_policies", RoleName=identifier)["AttachedPolicies"]
+    inline = aws.call("iam.list_role_policies", RoleName=identifier)["PolicyNames"]
+    return {
+        **props,
+        "createDate": _date(props["createDate"]),
+        "assumeRolePolicy": _text(props["assumeRolePolicy"]),
+        "managedPolicyArns": sorted(policy["PolicyArn"] for policy in attached),
+        "inlinePolicies": [
+            {"name": name, "policy": _read_role_policy(aws, f"{identifier}:{name}", {})["policy"]} for name in inline
+        ],
+    }
+
+
+def _put_managed(aws: Aws, identifier: str, change: Change) -> None:
+    wanted, observed = (set(props.get("managedPolicyArns") or []) for props in (change.wanted, change.observed))
+    for arn in sorted(observed - wanted):
+        aws.call("iam.detach_role_policy", RoleName=identifier, PolicyArn=arn)
+    for arn in sorted(wanted - observed):
+        aws.call("iam.attach_role_policy", RoleName=identifier, PolicyArn=arn)
+
+
+def _put_inline(aws: Aws, identifier: str, change: Change) -> None:
+    wanted, observed = (
+        {policy["name"]: policy["policy"] for policy in props.get("inlinePolicies") or []}
+        for props in (change.wanted, change.observed)
+    )
+    for name in sorted(observed.keys() - wanted.keys()):
+        aws.call("iam.delete_role_policy", RoleName=identifier, PolicyName=name)
+    for name, document in wanted.items():
+        aws.call("iam.put_role_policy", RoleName=identifier, PolicyName=name, PolicyDocument=document)
+
+
+def _same_inline(policies: Any) -> Any:
+    """Inline policies are a set of documents; one without a name or document is the official way to say none."""
+    if has_unknown(policies):
+        return policies
+    named = [policy for policy in policies if policy.get("name")]
+    return [(p["name"], canonical_document(p.get("policy"))) for p in sorted(named, key=lambda p: p["name"])]
 
 
 def _date(value: Any) -> Any:
@@ -60,7 +96,7 @@ def _delete_role(aws: Aws, identifier: str, state: Props) -> None:
     for profile in aws.call("iam.list_instance_profiles_for_role", RoleName=identifier)["InstanceProfiles"]:
         name = profile["InstanceProfileName"]
         aws.call("iam.remove_role_from_instance_profile", InstanceProfileName=name, RoleName=identifier)
-    if state.get("forceDetachPolicies"):
+    if state.get("forceDetachPolicies") or state.get("managedPolicyArns") or state.get("inlinePolicies"):
         for policy in aws.call("iam.list_attached_role_policies", RoleName=identifier)["AttachedPolicies"]:
             aws.call("iam.detach_role_policy", RoleName=identifier, PolicyArn=policy["PolicyArn"])
         for name in aws.call("iam.list_role_policies", RoleName=identifier)["PolicyNames"]:
@@ -97,14 +133,18 @@ ROLE = resource(
         ),
         Put("description maxSessionDuration", _describe_role),
         Put("permissionsBoundary", _bound_role),
+        Put("managedPolicyArns", _put_managed),
+        Put("inlinePolicies", _put_inline),
         _tags("role", "RoleName"),
     ],
     delete=_delete_role,
-    finish=_role_text,
+    finish=_whole_role,
     local="forceDetachPolicies",
     defaults={"path": "/", "maxSessionDuration": 3600, "forceDetachPolicies": False},
     computed="inlinePolicies managedPolicyArns",
     documents="assumeRolePolicy",
+    sets="managedPolicyArns",
+    normalise={"inlinePolicies": _same_inline},
     name=Autoname(prefix="namePrefix", longest=64),
     key="name",
 )

@@ -16,7 +16,8 @@ GONE = ("NotFound", "NoSuch", "ResourceNotFoundException", "404", "DoesNotExist"
 """Parts of the codes by which AWS's services say that a thing does not exist."""
 
 EVENTUAL = {"DependencyViolation", "DeleteConflict", "OperationAborted", "ResourceInUseException", "ResourceInUse"}
-"""Codes of refusals that end by themselves, when what is in the way has gone."""
+"""Codes by which a removal is refused until what is in the way has gone."""
+REMOVALS = ("delete", "detach", "disassociate", "remove", "revoke")
 
 EVENTUAL_SECONDS = 10.0
 TIMEOUT_SECONDS = 60
@@ -101,7 +102,8 @@ class Aws:
                 line = f"{service} {error.operation_name}: {message} ({code})"
                 if any(part in code for part in GONE):
                     raise GoneError(line) from error
-                if code not in EVENTUAL or time.monotonic() > deadline:
+                ends = code in EVENTUAL and name.startswith(REMOVALS)
+                if not ends or time.monotonic() > deadline:
                     raise ProviderError(line, certain=not code.startswith(("5", "Internal"))) from error
                 time.sleep(0.5)
             except ResponseParserError as error:
