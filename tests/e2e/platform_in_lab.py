@@ -133,8 +133,10 @@ class Platform:
         )
         found: dict[str, set[str]] = {}
         for item in self.get(kinds, "-A"):
-            name = f"{item['metadata'].get('namespace', '')}/{item['metadata']['name']}"
-            found.setdefault(item["kind"], set()).add(name)
+            namespace = item["metadata"].get("namespace", "")
+            # The control plane makes its own service accounts when it gets to it.
+            if item["kind"] != "ServiceAccount" or not namespace.startswith(("kube-", "default")):
+                found.setdefault(item["kind"], set()).add(f"{namespace}/{item['metadata']['name']}")
         return {kind: frozenset(names) for kind, names in found.items()}
 
     def _openbao_inventory(self) -> dict[str, frozenset[str]]:

@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +42,18 @@ class RunningLab:
     def env(self) -> Mapping[str, str]:
         """The environment of a program that uses the lab: the person's variables and the lab's own."""
         return {**person(), **json.loads(self.run("env", "--json").stdout)}
+
+
+@contextmanager
+def temporary_lab(root: Path) -> Generator[RunningLab]:
+    """Run a lab in a folder that is removed afterwards; where its tools are missing, they are built first."""
+    running = RunningLab(root)
+    try:
+        running.run("up", timeout=1800)
+        yield running
+    finally:
+        running.run("down", check=False)
+        shutil.rmtree(root, ignore_errors=True)
 
 
 def person() -> dict[str, str]:
