@@ -6,12 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 ROOT = Path(__file__).parents[1]
 # Where a component shows itself best, the most telling output first.
@@ -42,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def deploy(stack: str) -> int:
     """Bring the stack up, policies first, and say what now exists."""
-    code = create(stack)
+    code = pulumi("stack", "select", "--create", stack)
     if code == 0 and (other := occupied_by(stack)):
         return _refuse(
             f"{other} is up in this lab, which has one cluster: make destroy STACK={other} first, or use another lab"
@@ -51,10 +48,8 @@ def deploy(stack: str) -> int:
     if code:
         return code
     # The same configuration serves AWS and the lab; only what answers differs.
-    command = ["up", "--yes", "--stack", stack, "-c", "falaj:target=lab", "--suppress-outputs"]
-    if (ROOT / "policies" / "PulumiPolicy.yaml").exists():
-        command += ["--policy-pack", str(ROOT / "policies")]
-    code = pulumi(*command)
+    policies = ("--policy-pack", str(ROOT / "policies"))
+    code = pulumi("up", "--yes", "--stack", stack, "-c", "falaj:target=lab", "--suppress-outputs", *policies)
     if code == 0:
         resources = exported(stack).get("resources", [])
         print(f"\n{table(components(resources))}\n\n{suggestions(stack, resources)}", end="")  # noqa: T201 - a command speaks to a person
@@ -63,19 +58,8 @@ def deploy(stack: str) -> int:
 
 def destroy(stack: str) -> int:
     """Destroy what the stack made; the stack itself stays, empty."""
-    code = create(stack) or clear_up(stack)
+    code = pulumi("stack", "select", "--create", stack) or clear_up(stack)
     return code or pulumi("destroy", "--yes", "--stack", stack)
-
-
-def create(stack: str) -> int:
-    """Make sure that the stack exists in the lab.
-
-    Pulumi writes a new stack's encryption salt beside the project that it finds. A lab's salt has no place in the
-    tracked configuration, so it finds a project of the same name in a folder of its own.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "Pulumi.yaml").write_text(f"name: {_project()}\nruntime: python\n")
-        return pulumi("stack", "select", "--create", stack, folder=folder)
 
 
 def occupied_by(stack: str) -> str | None:
@@ -126,20 +110,17 @@ def suggestions(stack: str, resources: Sequence[dict[str, Any]]) -> str:
     return _TRY.format(stack=stack, tenant=tenant)
 
 
-def pulumi(*arguments: str, folder: str | Path = ROOT) -> int:
-    """Run the Pulumi CLI on this project, its output as it comes, and return its exit code."""
+def pulumi(*arguments: str) -> int:
+    """Run the Pulumi CLI on this project, its output as it comes, and return its exit code as a shell would."""
     try:
-        return subprocess.run(["pulumi", *arguments, "--non-interactive"], cwd=folder, check=False).returncode
+        code = subprocess.run(["pulumi", *arguments, "--non-interactive"], cwd=ROOT, check=False).returncode
+        return code if code >= 0 else 128 - code
     except FileNotFoundError:
         return _refuse("pulumi is not on PATH: run this inside the lab: falaj-lab exec -- python stacks/deploy.py")
 
 
 def _output(*arguments: str) -> str:
     return subprocess.run(["pulumi", *arguments], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-
-def _project() -> str:
-    return yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["name"]
 
 
 def _refuse(message: str) -> int:
