@@ -864,6 +864,24 @@ class TestErrors:
         driver.delete(driver.update(made, {"bucket": "full", "forceDestroy": True}))
         assert driver.refresh(made) is None
 
+    @pytest.mark.parametrize(
+        ("token", "inputs", "refused"),
+        [
+            ("aws:kms/key:Key", {"deletionWindowInDays": 5}, "deletionWindowInDays"),
+            ("aws:kms/key:Key", {"rotationPeriodInDays": 30}, "rotationPeriodInDays"),
+            ("aws:cloudwatch/logGroup:LogGroup", {"retentionInDays": 100}, "retentionInDays"),
+            ("aws:ec2/flowLog:FlowLog", {"trafficType": "ALL"}, "vpcId"),
+            ("aws:ec2/route:Route", {"routeTableId": "rtb-1", "gatewayId": "igw-1"}, "destinationCidrBlock"),
+            ("aws:ec2/route:Route", {"routeTableId": "rtb-1", "destinationCidrBlock": "0.0.0.0/0"}, "carrierGatewayId"),
+        ],
+    )
+    def test_values_that_aws_would_refuse_are_refused_at_the_preview(
+        self, driver: Driver, token: str, inputs: dict[str, Any], refused: str
+    ):
+        with pytest.raises(CheckError) as caught:
+            driver.preview(token, "it", inputs)
+        assert list(caught.value.failures) == [refused]
+
     def test_inputs_that_the_sdk_does_not_declare_are_refused(self, driver: Driver):
         with pytest.raises(CheckError) as caught:
             driver.create("aws:eks/cluster:Cluster", "it", {"roleArn": "r", "vpcConfig": {"endpointPublic": True}})

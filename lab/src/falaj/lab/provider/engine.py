@@ -35,13 +35,6 @@ from falaj.lab.provider.journal import Entry, Journal, digest
 from falaj.lab.provider.kind import DEFAULTS, Autoname, Change, GoneError, Kind, ProviderError, S
 from falaj.lab.provider.values import UNKNOWN, Props, decode, encode, has_unknown, is_empty
 
-MESSAGE_LIMIT = 400 << 20
-"""Largest gRPC message in bytes, as in Pulumi's SDKs."""
-
-THREADS = 32
-SHUTDOWN_SECONDS = 120
-"""How long requests in flight may take to end after the engine has gone away."""
-
 Function = Callable[[S, Props], Props]
 """A provider function (an invoke): a session and the arguments give the result."""
 

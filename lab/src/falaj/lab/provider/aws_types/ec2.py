@@ -1,13 +1,13 @@
 """EC2's network: VPCs, subnets, gateways and routes; and what all of EC2's tables share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 from falaj.lab.provider.aws_types.session import CREATION_TAG, Aws
 from falaj.lab.provider.aws_types.table import Call, Look, Put, Template, as_pairs, given, resource, tag_change
 from falaj.lab.provider.kind import Change, ProviderError
-from falaj.lab.provider.values import Props
+from falaj.lab.provider.values import Props, is_empty
 
 
 def tag_specifications(kind: str) -> Template:
@@ -125,13 +125,16 @@ def _route_id(props: Props) -> str | None:
 
 def _create_route(aws: Aws, props: Props) -> str:
     parameters = {key: props[name] for name, key in (DESTINATIONS | TARGETS).items() if props.get(name)}
-    identifier = _route_id(props)
-    if identifier is None:
-        raise ProviderError(
-            "a route needs a destination: destinationCidrBlock, or its IPv6 or prefix list", certain=True
-        )
     aws.call("ec2.create_route", RouteTableId=props["routeTableId"], **parameters)
-    return identifier
+    return _route_id(props) or ""
+
+
+def _check_route(inputs: Props) -> Iterator[tuple[str, str]]:
+    targets = [*TARGETS, "vpcEndpointId", "coreNetworkArn", "odbNetworkArn"]  # the last three are not in moto
+    for names, what in (([*DESTINATIONS], "destination"), (targets, "target")):
+        found = [name for name in names if not is_empty(inputs.get(name))]
+        if len(found) != 1:
+            yield next(iter(found), names[0]), f"a route has one {what}, not {len(found)}: {', '.join(names)}"
 
 
 def _read_route(aws: Aws, identifier: str, known: Props) -> Props | None:
@@ -312,6 +315,7 @@ ROUTE = resource(
     replace="routeTableId " + " ".join(DESTINATIONS),
     computed=" ".join(TARGETS),
     key=_route_id,
+    check=_check_route,
 )
 
 KINDS = [VPC, SUBNET, GATEWAY, ROUTE_TABLE, ROUTE_TABLE_ASSOCIATION, ROUTE]

@@ -1,10 +1,12 @@
 """VPC endpoints and flow logs."""
 
+from collections.abc import Iterator
+
 from falaj.lab.provider.aws_types.ec2 import TAGS, find_created, tag_specifications
 from falaj.lab.provider.aws_types.session import Aws
 from falaj.lab.provider.aws_types.table import Call, Look, Put, resource
 from falaj.lab.provider.kind import Change, GoneError, ProviderError
-from falaj.lab.provider.values import Props
+from falaj.lab.provider.values import Props, is_empty
 
 _LISTS = {"routeTableIds": "RouteTableIds", "subnetIds": "SubnetIds", "securityGroupIds": "SecurityGroupIds"}
 
@@ -80,9 +82,7 @@ _RESOURCES = {"vpcId": "VPC", "subnetId": "Subnet", "eniId": "NetworkInterface",
 
 
 def _create_flow_log(aws: Aws, props: Props) -> str:
-    subject = next((name for name in _RESOURCES if props.get(name)), None)
-    if subject is None:
-        raise ProviderError("a flow log needs a vpcId, subnetId, eniId or transitGatewayId", certain=True)
+    subject = next(name for name in _RESOURCES if props.get(name))
     answer = Call(
         "ec2.create_flow_logs",
         {
@@ -100,6 +100,12 @@ def _create_flow_log(aws: Aws, props: Props) -> str:
     if answer.get("Unsuccessful"):
         raise ProviderError(f"ec2 CreateFlowLogs: {answer['Unsuccessful'][0]['Error'].get('Message')}", certain=True)
     return answer["FlowLogIds"][0]
+
+
+def _check_subject(inputs: Props) -> Iterator[tuple[str, str]]:
+    found = [name for name in _RESOURCES if not is_empty(inputs.get(name))]
+    if len(found) != 1:
+        yield next(iter(found), "vpcId"), f"a flow log has one subject, not {len(found)}: {', '.join(_RESOURCES)}"
 
 
 def _subject(aws: Aws, identifier: str, props: Props) -> Props:
@@ -122,6 +128,7 @@ FLOW_LOG = resource(
     update=[TAGS],
     delete=Call("ec2.delete_flow_logs", {"FlowLogIds": ["@id"]}),
     finish=_subject,
+    check=_check_subject,
     arn="ec2:vpc-flow-log/@id",
     find=find_created,
     replace="vpcId subnetId eniId transitGatewayId trafficType logDestination logDestinationType logFormat iamRoleArn "

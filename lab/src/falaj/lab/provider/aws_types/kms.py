@@ -1,9 +1,10 @@
 """KMS: keys and aliases."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from falaj.lab.provider.aws_types.session import CREATION_TAG, Aws
-from falaj.lab.provider.aws_types.table import Call, Look, Put, as_pairs, resource, tag_change
+from falaj.lab.provider.aws_types.table import Call, Look, Put, as_pairs, outside, resource, tag_change
 from falaj.lab.provider.kind import Autoname, Change, GoneError
 from falaj.lab.provider.values import Props
 
@@ -31,6 +32,11 @@ def _enabled(aws: Aws, identifier: str, change: Change) -> None:
 def _policy(aws: Aws, identifier: str, change: Change) -> None:
     if change.wanted.get("policy"):
         aws.call("kms.put_key_policy", KeyId=identifier, PolicyName="default", Policy=change.wanted["policy"])
+
+
+def _check(inputs: Props) -> Iterator[tuple[str, str]]:
+    yield from outside(inputs, "deletionWindowInDays", 7, 30)
+    yield from outside(inputs, "rotationPeriodInDays", 90, 2560)
 
 
 def _delete(aws: Aws, identifier: str, state: Props) -> None:
@@ -109,6 +115,7 @@ KEY = resource(
     ],
     delete=_delete,
     find=_find,
+    check=_check,
     finish=_seen,
     local="deletionWindowInDays bypassPolicyLockoutSafetyCheck",
     defaults={

@@ -1,5 +1,7 @@
 """CloudWatch log groups."""
 
+from collections.abc import Iterator
+
 from falaj.lab.provider.aws_types.session import Aws
 from falaj.lab.provider.aws_types.table import Call, Look, Put, resource, tag_change
 from falaj.lab.provider.kind import Autoname, Change, ProviderError
@@ -44,6 +46,20 @@ def _seen(aws: Aws, identifier: str, props: Props) -> Props:
     }
 
 
+DAYS = {0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+"""The retentions that CloudWatch knows; 0 keeps events for ever."""
+
+
+def _check(inputs: Props) -> Iterator[tuple[str, str]]:
+    days = inputs.get("retentionInDays")
+    if isinstance(days, int) and days not in DAYS:
+        yield "retentionInDays", f"CloudWatch knows no retention of {days} days; the next ones are {_near(days)}"
+
+
+def _near(days: int) -> str:
+    return " and ".join(str(known) for known in sorted(sorted(DAYS, key=lambda known: abs(known - days))[:2]))
+
+
 def _delete(aws: Aws, identifier: str, state: Props) -> None:
     if state.get("deletionProtectionEnabled"):
         raise ProviderError(f"the log group {identifier} is protected: set deletionProtectionEnabled to false first")
@@ -81,6 +97,7 @@ GROUP = resource(
     computed="logGroupClass",
     name=Autoname(prefix="namePrefix", longest=512),
     key="name",
+    check=_check,
 )
 
 KINDS = [GROUP]

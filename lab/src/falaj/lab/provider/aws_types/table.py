@@ -7,7 +7,7 @@
   JMESPath) where it is not the same name with a capital.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeAlias
@@ -309,6 +309,13 @@ def tag_change(change: Change) -> tuple[dict[str, str], list[str]]:
     observed: dict[str, str] = change.observed.get("tags") or {}
     added = {name: value for name, value in wanted.items() if observed.get(name) != value}
     return added, [name for name in observed if name not in wanted]
+
+
+def outside(props: Props, name: str, lowest: int, highest: int) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a number that must lie between two others."""
+    value = props.get(name)
+    if isinstance(value, int) and not lowest <= value <= highest:
+        yield name, f"must be {lowest} to {highest}, not {value}"
 
 
 def given(props: Props, *names: str) -> Props:
