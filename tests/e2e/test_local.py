@@ -216,12 +216,10 @@ def kill_at(platform: Platform, resources: int) -> None:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    try:
-        wait_until(lambda: process.poll() is not None or held(state) >= resources, seconds=300)
-        assert process.poll() is None, "the deployment ended before it could be killed"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    wait_until(lambda: process.poll() is not None or held(state) >= resources, seconds=300)
+    assert process.poll() is None, "the deployment ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def held(state: Any) -> int:

@@ -2,19 +2,25 @@
 
 import base64
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import boto3
+import grpc
+import psutil
 import pytest
 import requests
+from google.protobuf.empty_pb2 import Empty
 from moto.server import ThreadedMotoServer
-from pulumi.runtime.proto import provider_pb2
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from falaj.lab.provider.aws import ENACTED, AwsProvider, recorded
-from falaj.lab.provider.declared import declared
+from falaj.lab.provider.declared import declared, sdk_version
 from falaj.lab.provider.journal import Journal
 from falaj.lab.provider.kind import ProviderError
 from falaj.lab.provider.testing import CheckError, Driver, Resource
@@ -986,6 +992,39 @@ class TestPolicyDocument:
         source = json.dumps({"Statement": [{"Sid": "A", "Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
         with pytest.raises(ProviderError, match="duplicate Sid"):
             driver.invoke(self.TOKEN, sourcePolicyDocuments=[source, source])
+
+
+class TestProcess:
+    """The plugin as the engine starts it."""
+
+    COMMAND = (sys.executable, "-m", "falaj.lab.provider.aws", "127.0.0.1:1")
+
+    def test_it_tells_its_port_serves_and_ends_when_asked(self):
+        process = subprocess.Popen(self.COMMAND, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub = provider_pb2_grpc.ResourceProviderStub(channel)
+            assert stub.GetPluginInfo(Empty(), timeout=30).version == sdk_version("pulumi_aws")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+
+    def test_it_ends_when_the_cli_is_gone(self):
+        # A parent that starts the plugin, prints its process id, and dies.
+        cli = f"import subprocess; print(subprocess.Popen({self.COMMAND!r}, stdout=subprocess.DEVNULL).pid)"
+        pid = int(subprocess.check_output([sys.executable, "-c", cli], text=True))
+        try:
+            psutil.Process(pid).wait(timeout=30)
+        except psutil.NoSuchProcess:
+            pass
+        assert not psutil.pid_exists(pid)
+
+    def test_without_an_engine_it_says_who_starts_it(self):
+        result = subprocess.run(self.COMMAND[:-1], capture_output=True, text=True, check=False, timeout=30)
+        assert result.returncode == 1
+        assert (
+            result.stderr == "pulumi-resource-aws is started by the pulumi CLI, with the engine's address as argument\n"
+        )
 
 
 def aws(endpoint: str, service: str) -> Any:

@@ -111,3 +111,18 @@ def test_the_lock_of_a_living_run_or_of_another_machine_stays(lab: Lab) -> None:
     path = write_lock(lab, 2**22 + 1, datetime.now(UTC), host="elsewhere")
     pulumi_cli.remove_stale_locks(lab.root / "pulumi-state")
     assert path.exists()
+
+
+def test_state_that_a_killed_run_had_moved_aside_is_put_back(lab: Lab) -> None:
+    state = lab.folder("pulumi-state", ".pulumi", "stacks", "shop") / "dev.json"
+    state.with_name("dev.json.bak").write_text("kept")
+    write_lock(lab, os.getpid(), datetime(2020, 1, 1, tzinfo=UTC))
+    pulumi_cli.remove_stale_locks(lab.root / "pulumi-state")
+    assert state.read_text() == "kept"
+
+
+def test_a_removed_stack_stays_removed(lab: Lab) -> None:
+    state = lab.folder("pulumi-state", ".pulumi", "stacks", "shop") / "dev.json"
+    state.with_name("dev.json.bak").write_text("removed")
+    pulumi_cli.remove_stale_locks(lab.root / "pulumi-state")
+    assert not state.exists()

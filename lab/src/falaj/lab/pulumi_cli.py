@@ -2,7 +2,7 @@
 
 Two things differ from calling the CLI directly. A stack's configuration is a copy that the lab keeps, so that the salt
 of its secrets, `pulumi config set` and `-c` do not touch the tracked `Pulumi.<stack>.yaml`. And the lock of a run that
-was killed is removed, since a run on this machine can be seen to be gone.
+was killed is removed, since a run on this machine can be seen to be gone; what it moved aside is put back.
 """
 
 import json
@@ -153,12 +153,22 @@ def remove_stale_locks(backend: Path) -> None:
         except (OSError, ValueError, KeyError):
             continue  # being written or removed just now, or not a lock of this CLI: its own check decides
         try:
-            alive = psutil.Process(pid).create_time() <= taken
+            process = psutil.Process(pid)
+            alive = process.create_time() <= taken and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             alive = False
         if not alive and lock.get("hostname") == os.uname().nodename:
+            restore_state(backend, *path.parent.parts[-2:])
             path.unlink(missing_ok=True)
             print(f"falaj-lab: removed the lock of an interrupted run (pid {pid})", file=sys.stderr)  # noqa: T201
+
+
+def restore_state(backend: Path, project: str, stack: str) -> None:
+    """Restore the state of a run that was killed between the CLI's moving the old state aside and writing the new one."""
+    state = backend / ".pulumi" / "stacks" / project / f"{stack}.json"
+    aside = state.with_name(f"{state.name}.bak")
+    if not state.exists() and aside.exists():
+        write_private(state, aside.read_bytes())
 
 
 if __name__ == "__main__":
