@@ -3,6 +3,7 @@
 import base64
 import json
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -997,34 +998,49 @@ class TestPolicyDocument:
 class TestProcess:
     """The plugin as the engine starts it."""
 
-    COMMAND = (sys.executable, "-m", "falaj.lab.provider.aws", "127.0.0.1:1")
+    COMMAND = (sys.executable, "-m", "falaj.lab.provider.aws")
 
     def test_it_tells_its_port_serves_and_ends_when_asked(self):
-        process = subprocess.Popen(self.COMMAND, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        port = int(process.stdout.readline())
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            stub = provider_pb2_grpc.ResourceProviderStub(channel)
-            assert stub.GetPluginInfo(Empty(), timeout=30).version == sdk_version("pulumi_aws")
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0
+        with socket.create_server(("127.0.0.1", 0)) as engine:
+            address = f"127.0.0.1:{engine.getsockname()[1]}"
+            process = subprocess.Popen([*self.COMMAND, address], stdout=subprocess.PIPE, text=True)
+            assert process.stdout is not None
+            port = int(process.stdout.readline())
+            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+                stub = provider_pb2_grpc.ResourceProviderStub(channel)
+                assert stub.GetPluginInfo(Empty(), timeout=30).version == sdk_version("pulumi_aws")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 0
 
-    def test_it_ends_when_the_cli_is_gone(self):
-        # A parent that starts the plugin, prints its process id, and dies.
-        cli = f"import subprocess; print(subprocess.Popen({self.COMMAND!r}, stdout=subprocess.DEVNULL).pid)"
+    def test_it_ends_when_the_cli_dies(self):
+        # A CLI that starts the plugin, hears its port, and dies; the engine's address still answers.
+        with socket.create_server(("127.0.0.1", 0)) as engine:
+            command = [*self.COMMAND, f"127.0.0.1:{engine.getsockname()[1]}"]
+            cli = f"""
+import subprocess
+plugin = subprocess.Popen({command!r}, stdout=subprocess.PIPE)
+plugin.stdout.readline()
+print(plugin.pid)
+"""
+            pid = int(subprocess.check_output([sys.executable, "-c", cli], text=True))
+            self.wait_for_the_end_of(pid)
+
+    def test_it_ends_when_the_cli_was_gone_from_the_start(self):
+        command = [*self.COMMAND, f"127.0.0.1:{free_port()}"]
+        cli = f"import subprocess; print(subprocess.Popen({command!r}, stdout=subprocess.DEVNULL).pid)"
         pid = int(subprocess.check_output([sys.executable, "-c", cli], text=True))
+        self.wait_for_the_end_of(pid)
+
+    def wait_for_the_end_of(self, pid: int) -> None:
         try:
             psutil.Process(pid).wait(timeout=30)
         except psutil.NoSuchProcess:
-            pass
-        assert not psutil.pid_exists(pid)
+            return
 
     def test_without_an_engine_it_says_who_starts_it(self):
-        result = subprocess.run(self.COMMAND[:-1], capture_output=True, text=True, check=False, timeout=30)
+        result = subprocess.run(self.COMMAND, capture_output=True, text=True, check=False, timeout=30)
         assert result.returncode == 1
-        assert (
-            result.stderr == "pulumi-resource-aws is started by the pulumi CLI, with the engine's address as argument\n"
-        )
+        assert "is started by the pulumi CLI" in result.stderr
 
 
 def aws(endpoint: str, service: str) -> Any:

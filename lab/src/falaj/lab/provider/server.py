@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -93,6 +94,16 @@ def _answering(
     return answer
 
 
+def answers(address: str) -> bool:
+    """Say whether something listens at an address."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def serve(provider: EmulatedProvider[Any]) -> None:
     """Serve the engine whose address is the first argument that is not an option, until it goes away."""
     provider.engine_address = next((a for a in sys.argv[1:] if not a.startswith("-")), None)
@@ -111,9 +122,10 @@ def serve(provider: EmulatedProvider[Any]) -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)  # noqa: T201 (the engine reads the port from the first line)
-    while not ended.wait(timeout=0.5):
-        if os.getppid() != parent:  # the CLI is gone
-            break
+    # A CLI that is gone shows in a new parent, except when it died before the old one was noted: then nothing answers.
+    gone = not answers(provider.engine_address)
+    while not gone and not ended.wait(timeout=0.5):
+        gone = os.getppid() != parent
     in_flight.close(SHUTDOWN_SECONDS)
     server.stop(grace=None)
     sys.stderr.flush()
