@@ -8,9 +8,9 @@ lab, so a slower machine moves both.
 """
 
 import argparse
-import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -49,7 +49,7 @@ def warm_runs(folder: Path, runs: int) -> None:
     """Measure a lab's life with every tool present."""
     environment = {**os.environ, "FALAJ_LAB": str(folder / "lab"), "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
 
-    def lab(*command: str, cwd: Path = ROOT) -> Callable[[], None]:
+    def lab(*command: str, cwd: Path = ROOT) -> Callable[[], object]:
         return lambda: run([LAB, *command], cwd, environment)
 
     try:
@@ -92,18 +92,19 @@ def first_run(folder: Path) -> None:
     environment = {**os.environ, **{name: str(folder / "caches" / sub) for name, sub in CACHES.items()}}
     environment["PATH"] = os.pathsep.join(p for p in environment["PATH"].split(os.pathsep) if ".venv" not in p)
     try:
-        total = measure(lambda: run(["make", "up"], clone, environment), 1)
+        said: list[str] = []
+        total = measure(lambda: said.extend(run(["make", "up"], clone, environment).splitlines()), 1)
         print(f"| first `make up`, empty caches | {total[0]:.0f} | |")
-        for record in sorted((folder / "caches" / "falaj").rglob("build.json")):
-            built = json.loads(record.read_text())
-            print(f"| of which: build of {built['name']} | {built['seconds']:.0f} | |")
+        for line in said:
+            if found := re.match(r"(?P<what>.+): done in (?P<time>.+)", line.strip()):
+                print(f"| of which: {found['what']} | {found['time']} | |", flush=True)
     finally:
         subprocess.run(["make", "reset"], cwd=clone, env=environment, check=False, capture_output=True)
         subprocess.run(["chmod", "-R", "u+w", str(folder / "caches")], check=False)  # Go's module cache is read-only
         shutil.rmtree(folder / "caches", ignore_errors=True)
 
 
-def measure(action: Callable[[], None], runs: int) -> list[float]:
+def measure(action: Callable[[], object], runs: int) -> list[float]:
     """Return the seconds that each run of an action took."""
     seconds = []
     for _ in range(runs):
@@ -120,12 +121,13 @@ def row(what: str, seconds: Sequence[float], baseline: Sequence[float]) -> None:
     print(f"| {what} | {median:.1f}{spread} | {median / statistics.median(baseline):.1f} |", flush=True)
 
 
-def run(command: Sequence[str], cwd: Path, environment: dict[str, str]) -> None:
-    """Run a command to its end; a failure ends the measurement with the command's last lines."""
+def run(command: Sequence[str], cwd: Path, environment: dict[str, str]) -> str:
+    """Return what a command printed; a failure ends the measurement with the command's last lines."""
     result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     if result.returncode:
         tail = "\n".join((result.stdout + result.stderr).splitlines()[-15:])
         sys.exit(f"{' '.join(command)} failed ({result.returncode}):\n{tail}")
+    return result.stdout + result.stderr
 
 
 if __name__ == "__main__":

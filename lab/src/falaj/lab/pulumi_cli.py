@@ -164,7 +164,7 @@ def remove_stale_locks(backend: Path) -> None:
 
 
 def restore_state(backend: Path, project: str, stack: str) -> None:
-    """Restore the state of a run that was killed between the CLI's moving the old state aside and writing the new one."""
+    """Restore the state of a run that was killed between moving the old state aside and writing the new one."""
     state = backend / ".pulumi" / "stacks" / project / f"{stack}.json"
     aside = state.with_name(f"{state.name}.bak")
     if not state.exists() and aside.exists():
