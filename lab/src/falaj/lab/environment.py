@@ -22,7 +22,8 @@ def environment(lab: Lab) -> dict[str, str]:
         "FALAJ_LAB": str(lab.root),
         "PATH": f"{lab.root / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
         "PULUMI_HOME": str(lab.root / "pulumi"),
-        "PULUMI_BACKEND_URL": f"file://{lab.root / 'pulumi-state'}",
+        # Without its files of metadata: a killed CLI can leave an empty one, and then refuses the whole state.
+        "PULUMI_BACKEND_URL": f"file://{lab.root / 'pulumi-state'}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(lab.root / "secrets" / "passphrase"),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
