@@ -70,6 +70,7 @@ setup: .venv/.ready
 
 $(CACHE)/uv/$(UV_VERSION)/bin/uv:
 	@echo "Installing uv $(UV_VERSION) into $(CACHE)"
-	@mkdir -p $(CACHE)/uv && $(PYTHON) -m venv --clear $(CACHE)/uv/$(UV_VERSION)
+	@mkdir -p $(CACHE)/uv && $(PYTHON) -m venv --clear $(CACHE)/uv/$(UV_VERSION) || \
+	    { echo "$(PYTHON) cannot make an environment: install its venv module (Debian: apt install python3-venv)" >&2; exit 1; }
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > $(CACHE)/uv/$(UV_VERSION)/uv.txt
 	@$(CACHE)/uv/$(UV_VERSION)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(CACHE)/uv/$(UV_VERSION)/uv.txt
