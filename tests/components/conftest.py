@@ -38,8 +38,9 @@ class Recorder(mocks.Mocks):
         raise AssertionError(f"components look nothing up, but {args.token} was called")
 
     def all(self, kind: str) -> list[dict[str, Any]]:
-        """The inputs of every resource whose type ends so, in the order of their registration."""
-        providers_own = [args for args in self.made if not args.typ.startswith("falaj:")]
+        """The inputs of every resource whose type ends so, by name: several are registered at once, in no order."""
+        made = sorted(self.made, key=lambda args: args.name)
+        providers_own = [args for args in made if not args.typ.startswith("falaj:")]
         return [args.inputs for args in providers_own if args.typ.endswith(f":{kind}")]
 
     def one(self, kind: str) -> dict[str, Any]:

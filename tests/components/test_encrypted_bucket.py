@@ -59,7 +59,7 @@ def test_the_bucket_is_closed_encrypted_versioned_and_owned(run, engine, provide
 def test_old_versions_and_abandoned_uploads_expire_and_objects_only_when_asked(run, engine, providers):
     run(lambda: EncryptedBucket("keep", ARGS, providers()).arn)
     run(lambda: EncryptedBucket("expire", {**ARGS, "expire_days": 400, "noncurrent_days": 7}, providers()).arn)
-    keep, expire = (each["rules"] for each in engine.all("BucketLifecycleConfiguration"))
+    expire, keep = (each["rules"] for each in engine.all("BucketLifecycleConfiguration"))
     assert [rule["id"] for rule in keep] == ["forget-old-versions"]
     assert keep[0]["noncurrentVersionExpiration"] == {"noncurrentDays": 90}
     assert keep[0]["abortIncompleteMultipartUpload"] == {"daysAfterInitiation": 7}
