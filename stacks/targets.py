@@ -10,7 +10,7 @@ import pulumi_vault as vault
 from platform_config import PlatformConfig, Target
 
 # The services that the components call, each of which the lab serves at one address.
-_SERVICES = ("autoscaling", "cloudwatch", "ec2", "eks", "iam", "kms", "logs", "s3", "ssm", "sts")
+_SERVICES = ("autoscaling", "cloudwatch", "ec2", "eks", "iam", "kms", "logs", "s3", "s3control", "ssm", "sts")
 _NEEDED = {
     Target.LAB: ("AWS_ENDPOINT_URL", "KUBECONFIG", "VAULT_ADDR"),
     Target.AWS: ("VAULT_ADDR",),
@@ -66,5 +66,8 @@ def aws_arguments(config: PlatformConfig, endpoint: str | None) -> aws.ProviderA
     if endpoint:
         arguments.endpoints = [aws.ProviderEndpointArgs(**dict.fromkeys(_SERVICES, endpoint))]
         arguments.s3_use_path_style = True
+        # S3 Control puts the account before the host's name, which then no resolver knows. What has no address in the
+        # lab goes there as well, so nothing can leave.
+        arguments.http_proxy = endpoint
         arguments.skip_metadata_api_check = True
     return arguments
