@@ -21,13 +21,13 @@ help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
 
 .PHONY: up
-up: setup ## Bring the platform up on this machine (STACK=local), policies first
-	@$(LAB) up
+up: setup ## Bring the platform up on this machine (STACK=local; AWS=bridged: HashiCorp's provider), policies first
+	@$(LAB) up $(AWS:%=--aws %)
 	@$(LAB) exec -- $(BIN)/python stacks/deploy.py $(STACK)
 
 .PHONY: test
 test: setup ## Run every test
-	@$(LAB) install
+	@$(LAB) install --aws bridged
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
 .PHONY: check

@@ -18,7 +18,7 @@ from typing import Any
 
 from falaj.lab.errors import LabError
 from falaj.lab.progress import Progress, Task, locked, make_folder, publish
-from falaj.lab.table import MODULES, GoCommand, Module, Patch, Tool, cache, modules
+from falaj.lab.table import MODULES, Edit, GoCommand, Module, Patch, Tool, cache, modules
 
 FLAGS = ("-mod=readonly", "-trimpath")
 """go.mod and go.sum stay as they are; the same sources give the same program wherever they are built."""
@@ -183,8 +183,8 @@ def _build_module(module: Module, tools: Sequence[Tool], go: Path, progress: Pro
 def _make(workshop: Workshop, tools: Sequence[Tool], task: Task) -> None:
     """Fetch, patch, compile and publish."""
     task.update(0.0, "fetching sources")
-    for name in ("go.mod", "go.sum"):
-        shutil.copyfile(MODULES / workshop.module.name / name, workshop.folder / name)
+    for file in (MODULES / workshop.module.name).iterdir():
+        shutil.copyfile(file, workshop.folder / file.name)
     for number, patch in enumerate(workshop.module.patches):
         apply(patch, workshop, workshop.folder / f"patched-{number}")
     commands = [tool.made_from for tool in tools if isinstance(tool.made_from, GoCommand)]
@@ -211,15 +211,33 @@ def apply(patch: Patch, workshop: Workshop, copy: Path) -> None:
             path.chmod(0o755)
     for target, source in patch.copies.items():
         shutil.copyfile(copy / source, copy / target)
-    for edit in patch.edits:
-        text, count = re.subn(edit.pattern, edit.replacement, (copy / edit.file).read_text())
-        if count != edit.count:
+    for one in patch.edits:
+        try:
+            (copy / one.file).write_text(edit((copy / one.file).read_text(), one))
+        except LabError as error:
             raise LabError(
-                f"the patch of {patch.module} {edit.file} fits {count} times instead of {edit.count}:"
+                f"the patch of {patch.module} {one.file} {error}:"
                 " tools.toml does not belong to the version that go.mod pins"
-            )
-        (copy / edit.file).write_text(text)
+            ) from error
     workshop.run("mod", "edit", f"-replace={patch.module}=./{copy.name}")
+
+
+def edit(text: str, edit: Edit) -> str:
+    """Return a text with one edit made; raise LabError when it does not fit the text."""
+    found: set[str] = set()
+
+    def replace(match: re.Match[str]) -> str:
+        if edit.keep and match[1] in edit.keep:
+            found.add(match[1])
+            return match[0]
+        return match.expand(edit.replacement)
+
+    text, count = re.subn(edit.pattern, replace, text)
+    if count != edit.count:
+        raise LabError(f"fits {count} times instead of {edit.count}")
+    if missing := [name for name in edit.keep if name not in found]:
+        raise LabError(f"does not find {', '.join(missing)}, which it keeps")
+    return text
 
 
 def _sources(workshop: Workshop, packages: Sequence[str], task: Task) -> Sources:

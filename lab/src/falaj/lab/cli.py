@@ -15,9 +15,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from falaj.lab import control, tools
-from falaj.lab.environment import EMULATED_PROVIDERS, environment, prepare_bin
+from falaj.lab import control, plugins, tools
+from falaj.lab.environment import environment, prepare_bin
 from falaj.lab.errors import LabError
+from falaj.lab.plugins import Aws
 from falaj.lab.state import Lab
 
 STOPPED, DEGRADED = 3, 1
@@ -53,6 +54,13 @@ def up(
     port: Annotated[
         list[str] | None, typer.Option(metavar="NAME=N", help="Give a service this port; 0 draws a new one.")
     ] = None,
+    aws: Annotated[
+        Aws | None,
+        typer.Option(
+            help="What serves the AWS types: the lab's own quick provider, HashiCorp's (built on first use), or your "
+            "official plugin.  [default: what this lab used before; at first official if you have it, else emulated]"
+        ),
+    ] = None,
 ) -> None:
     """Start the lab, or wait for one that is starting; where all runs already, say so.
 
@@ -61,6 +69,7 @@ def up(
     \b
     Examples:
       falaj-lab up
+      falaj-lab up --aws bridged
       falaj-lab up --port kube-apiserver=6443 --port moto=0
       falaj-lab --state ../second-lab up
     """
@@ -69,9 +78,11 @@ def up(
     began = time.monotonic()
     lab.create()
     with control.alone(lab, "up"):
-        resolved = tools.ensure(tools.CORE, err)
+        chosen = plugins.choose(lab, aws)
+        resolved = tools.ensure(chosen.tools, err)
         prepare_bin(lab, resolved)
-        binaries = {name: tool.path for name, tool in resolved.items() if tool.path}
+        plugins.prepare_plugins(lab, resolved, chosen)
+        binaries = {name: path for name in tools.CORE if (path := resolved[name].path)}
         ran_before = control.find_supervisor(lab) is not None
         try:
             started = control.start(lab, binaries, wanted)
@@ -108,10 +119,12 @@ def show_endpoints(lab: Lab) -> None:
     """Say where the lab's services are, what they are, and what to try."""
     values = environment(lab)
     kubernetes = f"https://127.0.0.1:{lab.ports()['kube-apiserver']}"
+    aws, _ = plugins.current(lab)
     show_columns(
         [
             ("  Kubernetes", kubernetes, "real; its nodes are emulated by KWOK"),
             ("  AWS", values["AWS_ENDPOINT_URL"], "emulated by moto; its EKS node groups become nodes of this cluster"),
+            ("  AWS types", aws.value, f"Pulumi makes them through {plugins.describe(aws)}"),
             ("  OpenBao", values["VAULT_ADDR"], "real"),
         ]
     )
@@ -187,10 +200,13 @@ def status(
     states = {view.state for view in views}
     code = 0 if states == {"healthy"} else STOPPED if states == {"stopped"} else DEGRADED
     overall = {0: "healthy", STOPPED: "stopped", DEGRADED: "degraded"}[code]
+    aws, why = plugins.current(lab)
     if as_json:
-        print(json.dumps({"lab": str(lab.root), "state": overall, "services": list(map(asdict, views))}, indent=2))  # noqa: T201 (for programs)
+        answer = {"lab": str(lab.root), "state": overall, "aws": aws, "services": list(map(asdict, views))}
+        print(json.dumps(answer, indent=2))  # noqa: T201 (for programs)
         raise typer.Exit(code)
     out.print(f"{lab.root}: {overall}", markup=False)
+    out.print(f"AWS types: {aws}, {plugins.describe(aws)} ({why})", markup=False)
     rows: list[tuple[str, ...]] = [("service", "state", "pid", "port", "for", "restarts", "memory", "note")]
     for view in views:
         port = str(view.port or "")
@@ -295,14 +311,19 @@ def read_logs(paths: dict[str, Path], lines: int, *, follow: bool) -> Iterator[t
 
 
 @app.command()
-def install() -> None:
+def install(
+    aws: Annotated[Aws | None, typer.Option(help="Also what `up` needs with the same option.")] = None,
+) -> None:
     """Build or fetch the tools that `up` needs, without starting anything; what is there already is used.
 
     \b
-    Example:
+    Examples:
       falaj-lab install
+      falaj-lab install --aws bridged
     """
-    resolved = tools.ensure(tools.CORE, err)
+    if aws is Aws.OFFICIAL:
+        plugins.find_official()
+    resolved = tools.ensure(aws.tools if aws else tools.CORE, err)
     out.print(f"All {len(resolved)} tools are there.")
 
 
@@ -320,14 +341,21 @@ def doctor(context: typer.Context) -> None:
     for name in tools.table():
         tool = tools.resolve(name)
         rows.append((name, tool.version, tool.origin, tool.why))
-    for name, sdk in EMULATED_PROVIDERS.items():
-        plugin = tools.provider_plugin(name)
-        known = (plugin.version, plugin.origin, plugin.why) if plugin else None
-        emulated = ("", "falaj-lab", f"no official plugin found; emulated, with the names of the SDK {sdk}")
-        rows.append((f"provider {name}", *(known or emulated)))
+    aws, why = plugins.current(lab)
+    rows.append(("provider aws", "", aws.value, f"{why}; {plugins.describe(aws)}"))
+    vault = tools.provider_plugin("vault")
+    emulated = ("", "emulated", "you have no official plugin that fits; the lab's own, with the names of pulumi-vault")
+    rows.append(("provider vault", *((vault.version, vault.origin, vault.why) if vault else emulated)))
     show_columns(rows)
-    if not tools.provider_plugin("aws"):
+    if aws is Aws.EMULATED:
         out.print(f"\n{enacted_types()}", markup=False)
+    if aws is Aws.BRIDGED:
+        services = " ".join(plugins.bridged_services())
+        out.print(f"\nservices that the bridged aws provider knows, by HashiCorp's names: {services}", markup=False)
+    if aws is Aws.OFFICIAL and not tools.provider_plugin("aws"):
+        problems.append(
+            "this lab uses your official aws plugin, and there is none any more that fits; install it again"
+        )
     place = next(path for path in (lab.root, *lab.root.parents) if path.exists())
     free = shutil.disk_usage(place).free
     out.print(

@@ -1,18 +1,13 @@
-"""What a program needs to find a lab: its environment variables, and the commands and plugins that Pulumi looks for."""
+"""What a program needs to find a lab: its environment variables and its commands."""
 
-import importlib.metadata
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from falaj.lab.state import REGION, Lab, write_private
-from falaj.lab.tools import Resolved, provider_plugin
-
-EMULATED_PROVIDERS = {"aws": "pulumi-aws", "vault": "pulumi-vault"}
-"""Providers that the lab emulates when no official plugin is found, with the SDK whose names they check against."""
+from falaj.lab.tools import CORE, Resolved
 
 
 def environment(lab: Lab) -> dict[str, str]:
@@ -47,51 +42,21 @@ def read_secret(lab: Lab, name: str) -> str:
 
 
 def prepare_bin(lab: Lab, resolved: Mapping[str, Resolved]) -> None:
-    """Put the lab's commands into ``bin`` and Pulumi's plugins where the CLI looks for them.
+    """Put the lab's commands into ``bin``.
 
-    Plugins go into ``PULUMI_HOME/plugins``, as `pulumi plugin install` would put them. ``bin/pulumi`` is a launcher
-    that keeps a run inside the lab (see `falaj.lab.pulumi_cli`).
+    ``bin/pulumi`` is a launcher that keeps a run inside the lab (see `falaj.lab.pulumi_cli`).
     """
     lab.secret("passphrase")
     lab.folder("pulumi-state")
     commands = lab.folder("bin")
-    for name, tool in resolved.items():
-        if tool.path is not None and not name.startswith("pulumi"):
-            link(commands / name, tool.path)
+    for name in CORE:
+        path = resolved[name].path
+        if path is not None and not name.startswith("pulumi"):
+            link(commands / name, path)
     pulumi = resolved["pulumi"].path
     assert pulumi is not None
     link(lab.folder("libexec") / "pulumi", pulumi)
     write_launcher(commands / "pulumi", "falaj.lab.pulumi_cli")
-    prepare_plugins(lab, resolved, pulumi)
-
-
-def prepare_plugins(lab: Lab, resolved: Mapping[str, Resolved], pulumi: Path) -> None:
-    """Install the language host and one plugin for each provider: the person's official one, else the lab's own."""
-    plugins = lab.folder("pulumi", "plugins")
-    if not (pulumi.resolve().parent / "pulumi-language-python").exists() and not shutil.which("pulumi-language-python"):
-        version = importlib.metadata.version("pulumi")
-        write_launcher(
-            lab.folder("pulumi", "plugins", f"language-python-v{version}") / "pulumi-language-python",
-            "falaj.lab.language_host",
-        )
-    kubernetes = resolved["pulumi-resource-kubernetes"]
-    assert kubernetes.path is not None
-    install_plugin(plugins, "kubernetes", kubernetes.version, kubernetes.path)
-    for name, sdk in EMULATED_PROVIDERS.items():
-        official = provider_plugin(name)
-        version = official.version if official else importlib.metadata.version(sdk)
-        if official and official.path:
-            install_plugin(plugins, name, version, official.path)
-        else:
-            folder = lab.folder("pulumi", "plugins", f"resource-{name}-v{version}")
-            write_launcher(folder / f"pulumi-resource-{name}", f"falaj.lab.provider.{name}")
-
-
-def install_plugin(plugins: Path, name: str, version: str, executable: Path) -> None:
-    """Link one provider plugin into Pulumi's plugin folder under the name and version that it has."""
-    folder = plugins / f"resource-{name}-v{version.removeprefix('v')}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    link(folder / f"pulumi-resource-{name}", executable)
 
 
 def link(path: Path, target: Path) -> None:
@@ -105,7 +70,7 @@ def link(path: Path, target: Path) -> None:
 def write_launcher(path: Path, module: str) -> None:
     """Write a command that runs one of the lab's modules under this interpreter, untouched by the current folder."""
     text = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P -m {module} "$@"\n'
-    if not path.exists() or path.read_text() != text:
+    if path.is_symlink() or not path.exists() or path.read_text() != text:
         path.unlink(missing_ok=True)
         write_private(path, text)
         path.chmod(0o700)

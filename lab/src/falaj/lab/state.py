@@ -75,6 +75,16 @@ class Lab:
             write_private(path, secrets.token_hex(32))
         return path.read_text()
 
+    def settings(self) -> Mapping[str, str]:
+        """Return what this lab was told and remembers."""
+        path = self.root / "settings.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def remember(self, name: str, value: str) -> None:
+        """Remember a setting of this lab."""
+        self.folder()
+        write_private(self.root / "settings.json", json.dumps({**self.settings(), name: value}, indent=2))
+
     def ports(self) -> Mapping[str, int]:
         """Return the port of each service that has one so far."""
         path = self.root / "ports.json"

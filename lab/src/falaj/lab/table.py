@@ -6,7 +6,7 @@ import os
 import platform
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ from falaj.lab.errors import LabError
 
 HERE = Path(__file__).parent
 MODULES = HERE / "go"
-"""One folder for each Go module that tools are built from: its go.mod and go.sum pin every source by its hash."""
+"""One folder for each Go module that tools are built from: its go.mod and go.sum pin every source by its hash.
+
+What else is in the folder is a command of the module itself.
+"""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ class Edit:
     pattern: str
     replacement: str
     count: int
+    keep: tuple[str, ...] = ()
+    """Matches whose first group is one of these are left as they are; each of these must be found."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,8 @@ class Module:
     sources: int
     compiled: int
     programs: int
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """Names that edits keep, by the name of the list."""
 
 
 @functools.cache
@@ -129,10 +136,7 @@ def plugins() -> Mapping[str, Plugin]:
 @functools.cache
 def modules() -> Mapping[str, Module]:
     """Return the Go modules that tools are built from, by the name of their folder."""
-    return {
-        name: Module(name, row["variables"], tuple(_patch(patch) for patch in row.get("patches", ())), **row["space"])
-        for name, row in data()["modules"].items()
-    }
+    return {name: _module(name, row) for name, row in data()["modules"].items()}
 
 
 def cache() -> Path:
@@ -185,7 +189,17 @@ def _tool(name: str, row: Mapping[str, Any]) -> Tool:
     )
 
 
-def _patch(row: Mapping[str, Any]) -> Patch:
+def _module(name: str, row: Mapping[str, Any]) -> Module:
+    """Read what is told of one Go module."""
+    lists = {key: tuple(words.split()) for key, words in row.get("lists", {}).items()}
+    patches = tuple(_patch(patch, lists) for patch in row.get("patches", ()))
+    return Module(name, row["variables"], patches, **row["space"], lists=lists)
+
+
+def _patch(row: Mapping[str, Any], lists: Mapping[str, tuple[str, ...]]) -> Patch:
     """Read one patch of a Go module."""
-    edits = tuple(Edit(e["file"], e["pattern"], e["replacement"], e["count"]) for e in row.get("edits", ()))
+    edits = tuple(
+        Edit(e["file"], e["pattern"], e["replacement"], e["count"], lists[e["keep"]] if "keep" in e else ())
+        for e in row.get("edits", ())
+    )
     return Patch(row["module"], {copy["to"]: copy["from"] for copy in row.get("copies", ())}, edits)

@@ -45,11 +45,14 @@ class RunningLab:
 
 
 @contextmanager
-def temporary_lab(root: Path) -> Generator[RunningLab]:
-    """Run a lab in a folder that is removed afterwards; where its tools are missing, they are built first."""
+def temporary_lab(root: Path, aws: str | None = None) -> Generator[RunningLab]:
+    """Run a lab in a folder that is removed afterwards; where its tools are missing, they are built first.
+
+    ``aws`` says what serves the AWS types, as `falaj-lab up --aws` does.
+    """
     running = RunningLab(root)
     try:
-        running.run("up", timeout=1800)
+        running.run("up", *(("--aws", aws) if aws else ()), timeout=1800)
         yield running
     finally:
         running.run("down", check=False)
