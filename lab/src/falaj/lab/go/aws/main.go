@@ -23,6 +23,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/diag"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/diag/colors"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 )
 
 // The version of the SDK whose names are served; the linker sets it.
@@ -31,8 +32,10 @@ var version = "0.0.0"
 //go:embed names.json
 var namesJSON []byte
 
-// Names of Pulumi types for Terraform types, where a type's name is generated, and properties named otherwise.
+// Names says what Terraform's types are called in Pulumi, now and formerly, which property of a type gets a generated
+// name, and which properties are called otherwise than by the bridge's rule.
 type Names struct {
+	Config    map[string]*info.MarshallableSchema `json:"config"`
 	Resources map[string]struct {
 		info.MarshallableResource
 		Autoname *struct {
@@ -41,6 +44,7 @@ type Names struct {
 			Max   int    `json:"max"`
 			Lower bool   `json:"lower"`
 		} `json:"autoname"`
+		Formerly tokens.Type `json:"formerly"`
 	} `json:"resources"`
 	Functions map[string]*info.MarshallableDataSource `json:"functions"`
 }
@@ -82,11 +86,15 @@ func makeProvider(ctx context.Context) (*tfbridge.ProviderInfo, error) {
 		P:           pftfbridge.MuxShimWithPF(ctx, shim, framework),
 		Name:        "aws",
 		Version:     version,
+		Config:      map[string]*tfbridge.SchemaInfo{},
 		Resources:   map[string]*tfbridge.ResourceInfo{},
 		DataSources: map[string]*tfbridge.DataSourceInfo{},
 		// Python has functions of its own for these.
 		IgnoreMappings: []string{"arn_build", "arn_parse", "trim_iam_role_path", "user_agent"},
 		MetadataInfo:   tfbridge.NewProviderMetadata([]byte("{}")),
+	}
+	for name, named := range names.Config {
+		provider.Config[name] = named.Unmarshal()
 	}
 	for name, named := range names.Resources {
 		made := named.Unmarshal()
@@ -103,7 +111,12 @@ func makeProvider(ctx context.Context) (*tfbridge.ProviderInfo, error) {
 				made.Fields["tags_all"] = &tfbridge.SchemaInfo{MarkAsComputedOnly: tfbridge.True()}
 			}
 		}
-		provider.Resources[name] = made
+		if named.Formerly == "" {
+			provider.Resources[name] = made
+		} else {
+			module, _, _ := strings.Cut(string(made.Tok.Module().Name()), "/")
+			provider.RenameResourceWithAlias(name, named.Formerly, made.Tok, module, module, made)
+		}
 	}
 	for name, named := range names.Functions {
 		provider.DataSources[name] = named.Unmarshal()
@@ -124,7 +137,8 @@ func makeProvider(ctx context.Context) (*tfbridge.ProviderInfo, error) {
 func applyDefaultTags(_ context.Context, inputs, config resource.PropertyMap) (resource.PropertyMap, error) {
 	defaults := tagsOf(config["defaultTags"])
 	own, given := inputs["tags"]
-	for own.IsSecret() {
+	secret := own.IsSecret()
+	if secret {
 		own = own.SecretValue().Element
 	}
 	if len(defaults) == 0 || (given && !own.IsObject() && !own.IsNull()) {
@@ -136,6 +150,9 @@ func applyDefaultTags(_ context.Context, inputs, config resource.PropertyMap) (r
 	}
 	result := inputs.Copy()
 	result["tags"] = resource.NewProperty(all)
+	if secret {
+		result["tags"] = resource.MakeSecret(result["tags"])
+	}
 	return result, nil
 }
 
