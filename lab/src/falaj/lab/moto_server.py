@@ -31,6 +31,7 @@ from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Request
 
 from falaj.lab.errors import LabError
+from falaj.lab.moto_gaps import close_gaps
 from falaj.lab.moto_state import Answer, CannotKeepError, MotoState, backend_names, use_one_catalogue
 from falaj.lab.state import ACCOUNT
 
@@ -204,6 +205,7 @@ def serve(port: int, folder: Path) -> None:
         werkzeug_app.DISABLE_GLOBAL_CORS = True  # pyright: ignore  # read from the environment before we could set it
         os.environ["MOTO_PORT"] = str(port)
         use_one_catalogue()
+        close_gaps()
         moto = DurableMoto(MotoState(folder))
         server = make_server(HOST, port, moto, threaded=True, request_handler=_QuietHandler, fd=listener.fileno())
 

@@ -1,0 +1,18 @@
+"""What AWS does and moto does not, added to moto: only what the lab's programs meet.
+
+moto finds the method of an operation by botocore's model, so that an operation is added by a method. What is kept lies
+on moto's own objects, which are written down with the rest; it has defaults there, so that older states load. A test
+per gap fails when moto closes it itself: then ours goes.
+"""
+
+from functools import cache
+
+from falaj.lab.moto_gaps import eks, launch_templates, s3
+
+
+@cache
+def close_gaps() -> None:
+    """Extend moto in this process, once; before the applications of its services are made."""
+    s3.keep_creation_tags()
+    launch_templates.tell_own_tags_apart()
+    eks.serve()
