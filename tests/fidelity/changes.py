@@ -1,0 +1,159 @@
+"""What is changed to see whether both providers would do the same: arguments of components, and things in AWS."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from inventory import Aws
+
+Arguments = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""Component type, name, arguments."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Arguments that are changed in one preview; changes that would hide each other's effect stand apart."""
+
+    title: str
+    arguments: Arguments
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """One thing done behind Pulumi's back, to what some resource made; the same calls on both sides."""
+
+    title: str
+    resource: str
+    """The Pulumi name of the resource."""
+    do: Callable[[Aws, Mapping[str, Any]], None]
+    """Takes the outputs of the resource."""
+
+
+_SHARED = {
+    "ResidencyKey": {"nodes": {"deletion_window_days": 7}},
+    "EncryptedBucket": {"models": {"noncurrent_days": 30, "expire_days": 90}},
+    "Network": {"network": {"flow_log_days": 400}},
+    "Vault": {"vault": {"rotation_days": 30}},
+    "Tenant": {"vision": {"gpus": 20}},
+    "TritonService": {"detector": {"replicas": 1}},
+}
+_REPLACED = {
+    "ResidencyKey": {"nodes": {"purpose": "disks"}},
+    "EncryptedBucket": {"datasets": {"bucket_name": "renamed-datasets-123456789012"}},
+    "Vault": {"vault": {"path_prefix": "renamed"}},
+    "Tenant": {"speech": {"namespace": "renamed"}},
+    "TritonService": {"detector": {"service_name": "renamed"}},
+}
+CHANGES: Mapping[str, Sequence[Change]] = {
+    "local": (
+        Change(
+            "updates",
+            {
+                **_SHARED,
+                "Cluster": {"cluster": {"version": "1.36", "log_days": 400}},
+                "GpuNodePool": {"gpu": {"max_nodes": 6, "disk_gib": 300, "node_labels": {"falaj.example/changed": "yes"}}},
+            },
+        ),
+        Change("replacements", {**_REPLACED, "GpuNodePool": {"gpu": {"instance_types": ["g5.48xlarge"]}}}),
+        Change("another cluster", {"Cluster": {"cluster": {"cluster_name": "renamed"}}}),
+        Change("another network", {"Network": {"network": {"cidr": "10.30.0.0/16"}}}),
+    ),
+    "prod": (
+        Change(
+            "updates",
+            {
+                **_SHARED,
+                "Cluster": {"cluster": {"administrators": ["arn:aws:iam::123456789012:role/another"]}},
+                "NodePool": {"system": {"max_nodes": 12, "disk_gib": 300}},
+                "GpuNodePool": {"inference": {"max_nodes": 16}},
+            },
+        ),
+        Change(
+            "replacements",
+            {
+                **_REPLACED,
+                "NodePool": {"system": {"ami_type": "BOTTLEROCKET_x86_64"}},
+                "GpuNodePool": {"batch": {"capacity_type": "ON_DEMAND"}, "training": {"pool_name": "renamed"}},
+            },
+        ),
+    ),
+}
+
+
+def _open_bucket(aws: Aws, bucket: Mapping[str, Any]) -> None:
+    settings = {"BlockPublicAcls": False, "IgnorePublicAcls": True, "BlockPublicPolicy": False}
+    aws.client("s3").put_public_access_block(
+        Bucket=bucket["bucket"], PublicAccessBlockConfiguration={**settings, "RestrictPublicBuckets": True}
+    )
+
+
+def _suspend_versions(aws: Aws, bucket: Mapping[str, Any]) -> None:
+    aws.client("s3").put_bucket_versioning(
+        Bucket=bucket["bucket"], VersioningConfiguration={"Status": "Suspended"}
+    )
+
+
+def _loosen_key(aws: Aws, key: Mapping[str, Any]) -> None:
+    kms, name = aws.client("kms"), {"KeyId": key["keyId"], "PolicyName": "default"}
+    policy = json.loads(kms.get_key_policy(**name)["Policy"])
+    kms.put_key_policy(**name, Policy=json.dumps({**policy, "Statement": policy["Statement"][:1]}))
+
+
+def _tag_vpc(aws: Aws, vpc: Mapping[str, Any]) -> None:
+    tags = [{"Key": "owner", "Value": "someone"}, {"Key": "added", "Value": "by hand"}]
+    aws.client("ec2").create_tags(Resources=[vpc["id"]], Tags=tags)
+
+
+def _open_group(aws: Aws, group: Mapping[str, Any]) -> None:
+    everybody = [{"CidrIp": "0.0.0.0/0", "Description": "by hand"}]
+    aws.client("ec2").authorize_security_group_ingress(
+        GroupId=group["id"],
+        IpPermissions=[{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": everybody}],
+    )
+
+
+def _shorten_logs(aws: Aws, group: Mapping[str, Any]) -> None:
+    aws.client("logs").put_retention_policy(logGroupName=group["name"], retentionInDays=7)
+
+
+def _delete_flow_log(aws: Aws, log: Mapping[str, Any]) -> None:
+    aws.client("ec2").delete_flow_logs(FlowLogIds=[log["id"]])
+
+
+def _delete_lifecycle(aws: Aws, lifecycle: Mapping[str, Any]) -> None:
+    aws.client("s3").delete_bucket_lifecycle(Bucket=lifecycle["bucket"])
+
+
+def _grow_pool(aws: Aws, pool: Mapping[str, Any]) -> None:
+    aws.client("eks").update_nodegroup_config(
+        clusterName=pool["clusterName"],
+        nodegroupName=pool["nodeGroupName"],
+        scalingConfig={"minSize": 0, "maxSize": 7, "desiredSize": 2},
+    )
+
+
+def _loosen_role(aws: Aws, role: Mapping[str, Any]) -> None:
+    trust = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    aws.client("iam").update_assume_role_policy(RoleName=role["name"], PolicyDocument=document)
+
+
+DISTURBANCES: Mapping[str, Sequence[Disturbance]] = {
+    "local": (
+        Disturbance("a bucket opened", "models-bucket", _open_bucket),
+        Disturbance("versions suspended", "datasets-bucket", _suspend_versions),
+        Disturbance("a lifecycle deleted", "logs-lifecycle", _delete_lifecycle),
+        Disturbance("a key's policy loosened", "nodes-key", _loosen_key),
+        Disturbance("tags of a network", "network-vpc", _tag_vpc),
+        Disturbance("a port opened to everybody", "network-endpoints", _open_group),
+        Disturbance("logs shortened", "cluster-logs", _shorten_logs),
+        Disturbance("a flow log deleted", "network-flow-log", _delete_flow_log),
+        Disturbance("a role trusted by everybody", "gpu-role", _loosen_role),
+        Disturbance("a pool grown", "gpu-nodes", _grow_pool),
+    ),
+    "prod": (
+        Disturbance("a bucket opened", "checkpoints-bucket", _open_bucket),
+        Disturbance("a pool grown", "system-nodes", _grow_pool),
+    ),
+}

@@ -1,0 +1,151 @@
+"""Where two values differ, as lines for a person."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from normalize import Names, canonical
+
+ABSENT = "(absent)"
+_PROPERTY = re.compile(r"Examine values at '[^'.]+\.([^']+)'|property (\S+)")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One difference between the emulated and the bridged provider."""
+
+    stack: str
+    phase: str
+    resource: str
+    """The resource's Pulumi name and type, or the thing in AWS."""
+    path: str
+    emulated: Any
+    bridged: Any
+
+    def __str__(self) -> str:
+        values = f"emulated {_short(self.emulated)}, bridged {_short(self.bridged)}"
+        return f"{self.stack} {self.phase}: {self.resource}: {self.path or '(whole)'}: {values}"
+
+
+def leaves(left: Any, right: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield the path of each leaf that differs, with both values; lists are sets here."""
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        for key in sorted({*left, *right}):
+            where = f"{path}.{key}" if path else str(key)
+            yield from leaves(left.get(key, ABSENT), right.get(key, ABSENT), where)
+    elif isinstance(left, list) and isinstance(right, list):
+        ours, theirs = _less(left, right), _less(right, left)
+        if len(ours) == len(theirs):
+            for one, other in zip(ours, theirs, strict=True):
+                yield from leaves(one, other, f"{path}[]")
+        else:
+            yield from ((f"{path}[]", one, ABSENT) for one in ours)
+            yield from ((f"{path}[]", ABSENT, other) for other in theirs)
+    elif canonical(left) != canonical(right):
+        yield path, left, right
+
+
+def inventories(left: Mapping[str, list[Any]], right: Mapping[str, list[Any]]) -> Iterator[tuple[str, str, Any, Any]]:
+    """Yield the thing, the path and both values of each difference between two inventories."""
+    for name in sorted({*left, *right}):
+        ours, theirs = left.get(name, []), right.get(name, [])
+        if not ours or not theirs:
+            yield name, "", len(ours) or ABSENT, len(theirs) or ABSENT
+        elif len(ours) == len(theirs) == 1:
+            yield from ((name, *leaf) for leaf in leaves(ours[0], theirs[0]))
+        else:
+            yield from ((name, *leaf) for leaf in leaves(ours, theirs))
+
+
+def states(
+    left: list[dict[str, Any]], right: list[dict[str, Any]], named: tuple[Names, Names]
+) -> Iterator[tuple[str, str, Any, Any]]:
+    """Yield resource, path and values of each difference between two states: in what is AWS's, and the stack's outputs."""
+    ours, theirs = ({each["urn"]: each for each in resources} for resources in (left, right))
+    for urn in sorted({*ours, *theirs}):
+        one, other = ours.get(urn), theirs.get(urn)
+        if one is None or other is None:
+            yield title(urn), "", ABSENT if one is None else "exists", ABSENT if other is None else "exists"
+        elif one["type"].startswith("aws:") or one["type"] == "pulumi:pulumi:Stack":
+            for part in ("inputs", "outputs"):
+                values = (names.value(each.get(part) or {}) for names, each in zip(named, (one, other), strict=True))
+                yield from ((title(urn), *leaf) for leaf in leaves(*values, part))
+
+
+def plan(preview: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what a preview would do: for each resource the operations, and the kind of change of each property."""
+    planned: dict[str, dict[str, Any]] = {}
+    for step in preview.get("steps", []):
+        if step["op"] not in ("same", "read", "refresh"):
+            told = planned.setdefault(title(step["urn"]), {"operations": [], "properties": None})
+            told["operations"].append(step["op"])
+            if step.get("detailedDiff"):
+                told["properties"] = {path: how["kind"] for path, how in step["detailedDiff"].items()}
+    return planned
+
+
+def refusals(preview: Mapping[str, Any]) -> dict[str, str]:
+    """Return why a preview failed, by the resource that it names."""
+    return {
+        title(each.get("urn", "")) or "(program)": " ".join(each["message"].split())
+        for each in preview.get("diagnostics", [])
+        if each["severity"] == "error"
+    }
+
+
+def plans(left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[tuple[str, str, Any, Any]]:
+    """Yield resource, path and values of each difference between two previews.
+
+    Properties are compared where both sides name some: the engine itself names none for what it replaces because of
+    another resource.
+    """
+    ours, theirs = refusals(left), refusals(right)
+    for resource in sorted({*ours, *theirs}):
+        one, other = ours.get(resource, ABSENT), theirs.get(resource, ABSENT)
+        if ABSENT in (one, other):
+            yield resource, _refused(one, other), one, other
+    if ours or theirs:
+        return  # A preview that failed says nothing of the rest.
+    planned = plan(left), plan(right)
+    for resource in sorted({*planned[0], *planned[1]}):
+        one, other = (each.get(resource, {"operations": ["same"], "properties": None}) for each in planned)
+        if one["operations"] != other["operations"]:
+            properties = sorted({**(one["properties"] or {}), **(other["properties"] or {})})
+            where = f"operation ({', '.join(properties)})" if properties else "operation"
+            yield resource, where, one["operations"], other["operations"]
+        elif one["properties"] is not None and other["properties"] is not None:
+            yield from ((resource, *leaf) for leaf in leaves(one["properties"], other["properties"]))
+
+
+def title(urn: str) -> str:
+    """Return a resource's Pulumi name and type, for people."""
+    if not urn:
+        return ""
+    chain, _, name = urn.rpartition("::")
+    return f"{name} {chain.rpartition('::')[2].rpartition('$')[2]}"
+
+
+def _refused(*messages: str) -> str:
+    """Return the property that a refusal names, as the engine words it."""
+    found = next(filter(None, (_PROPERTY.search(message) for message in messages)), None)
+    return f"refused ({found[1]})" if found else "refused"
+
+
+def _less(values: list[Any], others: list[Any]) -> list[Any]:
+    """Return the values without those that the others hold as well, one for one."""
+    counted: dict[str, int] = {}
+    for other in others:
+        counted[canonical(other)] = counted.get(canonical(other), 0) + 1
+    left: list[Any] = []
+    for value in sorted(values, key=canonical):
+        if counted.get(canonical(value), 0):
+            counted[canonical(value)] -= 1
+        else:
+            left.append(value)
+    return left
+
+
+def _short(value: Any, longest: int = 160) -> str:
+    text = value if value == ABSENT else canonical(value)
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."

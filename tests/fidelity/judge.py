@@ -1,0 +1,153 @@
+"""What is done on both sides, one phase after the other, and what of it is compared."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from changes import Change, Disturbance
+from compare import ABSENT, Difference, inventories, plan, plans, refusals, states
+from inventory import comparable, unlisted
+from normalize import Names, plain
+from sides import Side, SideError, both
+
+Sides = tuple[Side, Side]
+Inventory = Mapping[str, list[Any]]
+
+
+class Judge:
+    """Compares one stack on two sides, and keeps what differs and how long it took."""
+
+    def __init__(
+        self,
+        stack: str,
+        changes: Sequence[Change] = (),
+        disturbances: Sequence[Disturbance] = (),
+        progress: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
+    ) -> None:
+        self.stack = stack
+        self.differences: list[Difference] = []
+        self.seconds: dict[str, float] = {}
+        self._changes, self._disturbances, self._progress = changes, disturbances, progress
+
+    def whole(self, sides: Sides) -> None:
+        """Bring the stack up, compare, change, disturb, mend, and take it down again."""
+        with self._phase("deploy"):
+            bare = both(sides, lambda side: comparable(side.aws.inventory(), Names()))
+            self.same("deploy", inventories(*bare))
+            both(sides, Side.up)
+        self.made(sides)
+        self.quiet(sides)
+        self.changed(sides)
+        if self._disturbances:
+            self.disturbed(sides)
+        self.gone(sides, bare)
+
+    def made(self, sides: Sides) -> None:
+        """Compare what exists now, and what Pulumi knows of it."""
+        with self._phase("inventory"):
+            resources = both(sides, Side.resources)
+            for name in unlisted(each["type"] for side in resources for each in side if each["type"].startswith("aws:")):
+                self._add("inventory", name, "", "nothing lists it", "nothing lists it")
+            named = Names(resources[0]), Names(resources[1])
+            found = both(sides, lambda side: side.aws.inventory())
+            self.same("inventory", inventories(*map(comparable, found, named)))
+        with self._phase("state"):
+            # Everything in the inventory has its name by now, what no resource made as well.
+            self.same("state", states(*resources, named))
+
+    def quiet(self, sides: Sides) -> None:
+        """See that neither side has anything to do after a deployment."""
+        for phase, options in (("preview", ()), ("preview --refresh", ("--refresh",))):
+            with self._phase(phase):
+                for name, preview in zip(("emulated", "bridged"), both(sides, lambda side: side.preview(*options)), strict=True):
+                    planned = {**plan(preview), **{title: {"operations": [why], "properties": None} for title, why in refusals(preview).items()}}
+                    for resource, told in planned.items():
+                        what = f"{'/'.join(told['operations'])} {told['properties'] or ''}".strip()
+                        values = (what, "same") if name == "emulated" else ("same", what)
+                        self._add(phase, resource, f"{name} changes it", *values)
+
+    def changed(self, sides: Sides) -> None:
+        """Compare what both sides would do for the same changes."""
+        for change in self._changes:
+            with self._phase(f"change: {change.title}"):
+                previews = both(sides, lambda side: side.preview(arguments=change.arguments))
+                self.same(f"change: {change.title}", plans(*previews))
+                for component in untouched(change, previews):
+                    self._add(f"change: {change.title}", component, "(test)", "changes nothing", "changes nothing")
+
+    def disturbed(self, sides: Sides) -> None:
+        """Change things behind Pulumi's back, compare what is seen of it, and mend it."""
+        with self._phase("drift"):
+            before = both(sides, _comparable)
+            both(sides, lambda side: disturb(side, self._disturbances))
+            disturbed = both(sides, _comparable)
+            self.same("drift", inventories(*disturbed))
+            self.same("drift", plans(*both(sides, lambda side: side.preview("--refresh"))))
+        with self._phase("mended"):
+            both(sides, lambda side: side.pulumi("up", "--yes", "--refresh", "--skip-preview"))
+            mended = both(sides, _comparable)
+            self.same("mended", inventories(*mended))
+            for side, one, other in zip(sides, before, mended, strict=True):
+                for thing, path, was, now in inventories(one, other):
+                    self._add("mended", thing, f"{path} ({side.provider} before and after)", was, now)
+
+    def gone(self, sides: Sides, bare: tuple[Inventory, Inventory]) -> None:
+        """Destroy the stack, and compare what is left: as much as there was."""
+        with self._phase("destroy"):
+            both(sides, Side.down)
+            left = both(sides, lambda side: comparable(side.aws.inventory(), Names()))
+            self.same("destroy", inventories(*left))
+            for side, one, other in zip(sides, bare, left, strict=True):
+                for thing, path, was, now in inventories(one, other):
+                    self._add("destroy", thing, f"{path} ({side.provider} before and after)", was, now)
+
+    def same(self, phase: str, found: Iterator[tuple[str, str, Any, Any]]) -> None:
+        """Keep what differs in a phase."""
+        for difference in found:
+            self._add(phase, *difference)
+
+    def _add(self, phase: str, resource: str, path: str, emulated: Any, bridged: Any) -> None:
+        self.differences.append(Difference(self.stack, phase, resource, path, emulated, bridged))
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        started, before = time.monotonic(), len(self.differences)
+        yield
+        self.seconds[name] = time.monotonic() - started
+        found = len(self.differences) - before
+        self._progress(f"{self.stack}: {name}: {self.seconds[name]:.1f} s, {found} differences before gaps")
+
+
+def _comparable(side: Side) -> Inventory:
+    return comparable(side.aws.inventory(), side.names())
+
+
+def disturb(side: Side, disturbances: Sequence[Disturbance]) -> None:
+    """Do the same calls on one side, each to what its resource made."""
+    outputs = {each["urn"].rpartition("::")[2]: each for each in side.resources() if each["type"].startswith("aws:")}
+    for disturbance in disturbances:
+        resource = outputs.get(disturbance.resource)
+        if resource is None:
+            raise SideError(f"{side.provider}: {disturbance.title}: the stack has no AWS resource {disturbance.resource}")
+        known = {name: plain(value) for name, value in resource["outputs"].items()}
+        disturbance.do(side.aws, {**known, "id": resource["id"]})
+
+
+def untouched(change: Change, previews: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the components that a change leaves as they are on both sides: then it tests nothing."""
+    if any(map(refusals, previews)):
+        return []
+    touched = [step["urn"] for preview in previews for step in preview["steps"] if step["op"] not in ("same", "read")]
+    return [
+        f"{name} {component}"
+        for component, by_name in change.arguments.items()
+        for name in by_name
+        if not any(f"falaj:index:{component}" in urn and _of(urn, name) for urn in touched)
+    ]
+
+
+def _of(urn: str, component: str) -> bool:
+    name = urn.rpartition("::")[2]
+    return name == component or name.startswith(f"{component}-")

@@ -1,0 +1,135 @@
+"""The two sides of the comparison: one program in two labs, one with each provider."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from inventory import Aws
+from normalize import Names
+
+from falaj.lab.testing import RunningLab, temporary_lab
+
+ROOT = Path(__file__).parents[2]
+PROVIDERS = ("emulated", "bridged")
+_LONGEST = 15 * 60
+T = TypeVar("T")
+
+
+class SideError(Exception):
+    """A command that had to succeed failed on one side."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A Pulumi program with one stack, and how it comes up and goes."""
+
+    stack: str
+    folder: Path
+    up: Sequence[Sequence[str]]
+    down: Sequence[str]
+    variant: Path
+    """The project in which FALAJ_FIDELITY_ARGUMENTS changes arguments of the same program."""
+
+
+def platform(stack: str) -> Program:
+    """Return one of falaj's own stacks, deployed as `make up` does it."""
+    deploy = (sys.executable, "stacks/deploy.py", stack)
+    return Program(stack, ROOT, (deploy,), (*deploy, "--destroy"), Path(__file__).parent / "variant")
+
+
+@dataclass
+class Side:
+    """One program in one lab."""
+
+    provider: str
+    lab: RunningLab
+    program: Program
+    aws: Aws = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.aws = Aws(self.lab.env)
+
+    def run(self, *command: str, cwd: Path | None = None, check: bool = True, **variables: str) -> str:
+        """Run a command inside the lab and return what it printed."""
+        done = subprocess.run(
+            command,
+            cwd=cwd or self.program.folder,
+            env={**self.lab.env, **variables},
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        if check and done.returncode:
+            last = "\n".join((done.stdout + done.stderr).splitlines()[-30:])
+            raise SideError(f"{self.provider}: {' '.join(command)} ended with {done.returncode}:\n{last}")
+        return done.stdout
+
+    def up(self) -> None:
+        """Deploy the program."""
+        for command in self.program.up:
+            self.run(*command)
+
+    def down(self) -> None:
+        """Destroy what the program made."""
+        self.run(*self.program.down)
+
+    def pulumi(self, *command: str, check: bool = True, cwd: Path | None = None, **variables: str) -> str:
+        """Run the CLI on the stack."""
+        stack = ("--stack", self.program.stack, "--non-interactive")
+        return self.run("pulumi", *command, *stack, check=check, cwd=cwd, **variables)
+
+    def preview(self, *options: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return what Pulumi says that it would do, as JSON; a refusal is an answer too."""
+        cwd = self.program.folder if arguments is None else self.program.variant
+        said = self.pulumi(
+            "preview",
+            "--json",
+            *options,
+            cwd=cwd,
+            check=False,
+            FALAJ_FIDELITY_ARGUMENTS=json.dumps(arguments or {}),
+        )
+        try:
+            return json.loads(said)
+        except json.JSONDecodeError:
+            raise SideError(f"{self.provider}: pulumi preview gave no JSON: {said[-500:]}") from None
+
+    def resources(self) -> list[dict[str, Any]]:
+        """Return the stack's state, secrets in plain."""
+        return json.loads(self.pulumi("stack", "export", "--show-secrets"))["deployment"].get("resources", [])
+
+    def names(self) -> Names:
+        """Return what stands for what on this side, as its state has it."""
+        return Names(self.resources())
+
+
+@contextmanager
+def two_labs(folder: Path, program: Program, keep: bool = False) -> Generator[tuple[Side, Side]]:
+    """Run a lab with each provider; both are removed afterwards, unless they shall be kept."""
+    with ExitStack() as labs:
+        sides: list[Side] = []
+        for provider in PROVIDERS:
+            root = folder / provider
+            if keep:
+                lab = RunningLab(root)
+                lab.run("up", "--aws", provider, timeout=1800)
+            else:
+                lab = labs.enter_context(temporary_lab(root, aws=provider))
+            sides.append(Side(provider, lab, program))
+        yield sides[0], sides[1]
+
+
+def both(sides: Sequence[Side], action: Callable[[Side], T]) -> tuple[T, T]:
+    """Return what an action gives on the two sides, done side by side."""
+    with ThreadPoolExecutor(max_workers=2) as threads:
+        emulated, bridged = threads.map(action, sides)
+    return emulated, bridged

@@ -1,0 +1,31 @@
+"""The platform as stacks/ composes it, but for the arguments that FALAJ_FIDELITY_ARGUMENTS changes.
+
+The variable holds JSON: component type, then its name, then the arguments that take the place of the composition's.
+"""
+
+import json
+import os
+import runpy
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+STACKS = Path(__file__).parents[3] / "stacks"
+
+
+def altered(make: Callable[..., Any], by_name: Mapping[str, Mapping[str, Any]]) -> Callable[..., Any]:
+    """Return a component's constructor that changes the arguments of the named ones."""
+
+    def construct(name: str, args: Mapping[str, Any], opts: Any = None) -> Any:
+        return make(name, {**args, **by_name.get(name, {})}, opts)
+
+    return construct
+
+
+sys.path.insert(0, str(STACKS))
+import composition  # noqa: E402 - found below stacks/
+
+for component, by_name in json.loads(os.environ["FALAJ_FIDELITY_ARGUMENTS"]).items():
+    setattr(composition, component, altered(getattr(composition, component), by_name))
+runpy.run_path(str(STACKS / "__main__.py"))
