@@ -8,7 +8,7 @@ from typing import Any
 from normalize import Names, canonical
 
 ABSENT = "(absent)"
-_PROPERTY = re.compile(r"Examine values at '[^'.]+\.([^']+)'|property (\S+)")
+_PROPERTY = re.compile(r"Examine values at '[^'.]+\.([^']+)'")
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,12 @@ def plans(left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[tuple[s
     ours, theirs = refusals(left), refusals(right)
     for resource in sorted({*ours, *theirs}):
         one, other = ours.get(resource, ABSENT), theirs.get(resource, ABSENT)
+        property, properties = _property(one), {_property(one), _property(other)}
         if ABSENT in (one, other):
-            yield resource, _refused(one, other), one, other
+            properties.discard("")
+            yield resource, f"refused ({'/'.join(properties)})" if properties else "refused", one, other
+        elif len(properties) == 2:
+            yield resource, "refused property", property, _property(other)
     if ours or theirs:
         return  # A preview that failed says nothing of the rest.
     planned = plan(left), plan(right)
@@ -126,10 +130,10 @@ def title(urn: str) -> str:
     return f"{name} {chain.rpartition('::')[2].rpartition('$')[2]}"
 
 
-def _refused(*messages: str) -> str:
-    """Return the property that a refusal names, as the engine words it."""
-    found = next(filter(None, (_PROPERTY.search(message) for message in messages)), None)
-    return f"refused ({found[1]})" if found else "refused"
+def _property(message: str) -> str:
+    """Return the property that a refusal names, as the engine words it, else nothing."""
+    found = _PROPERTY.search(message)
+    return found[1] if found else ""
 
 
 def _less(values: list[Any], others: list[Any]) -> list[Any]:

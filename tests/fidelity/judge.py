@@ -144,7 +144,7 @@ def untouched(change: Change, previews: Sequence[Mapping[str, Any]]) -> list[str
         f"{name} {component}"
         for component, by_name in change.arguments.items()
         for name in by_name
-        if not any(f"falaj:index:{component}" in urn and _of(urn, name) for urn in touched)
+        if not any(f":{component}" in urn and _of(urn, name) for urn in touched)
     ]
 
 

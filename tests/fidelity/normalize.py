@@ -74,7 +74,7 @@ class Names:
                 self.add(name, _label(resource, name))
         for resource in owned:
             for path, value in texts(plain(resource.get("outputs", {}))):
-                if not value.startswith(("{", "[")) and random(self.text(value)):
+                if not value.startswith(("{", "[")) and random(self._named(value)):
                     self.add(value, f"<{_name(resource)}.{path}>")
 
     def add(self, value: str, label: str) -> None:
@@ -85,14 +85,16 @@ class Names:
 
     def text(self, value: str) -> str:
         """Return a text with every known identifier named and every other one masked by its kind."""
-        if self._labels and self._pattern is None:
-            longest_first = sorted(self._labels, key=len, reverse=True)
-            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
-        if self._pattern:
-            value = self._pattern.sub(lambda found: self._labels[found[0]], value)
+        value = self._named(value)
         for pattern, mask in _LEFT:
             value = pattern.sub(mask, value)
         return value
+
+    def _named(self, value: str) -> str:
+        if self._labels and self._pattern is None:
+            longest_first = sorted(self._labels, key=len, reverse=True)
+            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+        return self._pattern.sub(lambda found: self._labels[found[0]], value) if self._pattern else value
 
     def value(self, value: Any) -> Any:
         """Return a value in comparable form: named, without what is volatile, documents as documents, sets in order."""

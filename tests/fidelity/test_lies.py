@@ -1,0 +1,98 @@
+"""The judge on a tiny program, with and without a lie in the emulated provider."""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import gaps
+import pytest
+from changes import Change
+from compare import Difference
+from judge import Judge
+from sides import Program, Side, two_labs
+
+from falaj.lab import tools
+from falaj.lab.plugins import BRIDGED
+
+HERE = Path(__file__).parent
+TINY = Program(
+    "tiny",
+    HERE / "tiny",
+    (
+        ("pulumi", "stack", "select", "--create", "tiny"),
+        ("pulumi", "up", "--yes", "--skip-preview", "--stack", "tiny"),
+    ),
+    ("pulumi", "destroy", "--yes", "--skip-preview", "--stack", "tiny"),
+    HERE / "tiny",
+)
+CHANGES = (
+    Change("addresses", {"Subnet": {"subnet": {"cidr_block": "10.40.2.0/24"}}}),
+    Change("retention", {"LogGroup": {"logs": {"retention_in_days": 60}}}),
+    Change("a window that AWS refuses", {"Key": {"key": {"deletion_window_in_days": 5}}}),
+)
+pytestmark = [
+    pytest.mark.fidelity,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(
+        tools.resolve(BRIDGED).path is None,
+        reason="the bridged provider is not built: `falaj-lab install --aws bridged` builds it once",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Side, Side]]:
+    """Two labs."""
+    with two_labs(tmp_path_factory.mktemp("fidelity"), TINY) as labs:
+        yield labs
+
+
+@pytest.fixture
+def plugin(sides: tuple[Side, Side]) -> Iterator[Path]:
+    """The emulated provider's launcher, restored afterwards."""
+    (launcher,) = sides[0].lab.root.glob("pulumi/plugins/resource-aws-v*/pulumi-resource-aws")
+    honest = launcher.read_text()
+    yield launcher
+    launcher.write_text(honest)
+
+
+def judged(sides: tuple[Side, Side]) -> list[Difference]:
+    """Return what the judge cannot explain."""
+    judge = Judge("tiny", CHANGES)
+    judge.whole(sides)
+    return list(gaps.explain(judge.differences, gaps.read(), ["tiny"]).unexplained)
+
+
+def lie(plugin: Path, which: str) -> None:
+    """Put a lie into the emulated provider."""
+    command = shlex.join([sys.executable, str(HERE / "lying_provider.py"), which])
+    plugin.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+
+
+def test_an_honest_provider_is_found_to_be_so(sides: tuple[Side, Side]) -> None:
+    assert judged(sides) == []
+
+
+def test_a_replacement_that_is_called_an_update_is_caught(sides: tuple[Side, Side], plugin: Path) -> None:
+    lie(plugin, "replacement")
+    caught = judged(sides)
+    assert {(each.phase, each.resource) for each in caught} == {("change: addresses", "subnet aws:ec2/subnet:Subnet")}
+    assert {(each.path, *map(str, (each.emulated, each.bridged))) for each in caught} == {
+        ("operation (cidrBlock)", "['update']", "['replace']")
+    }
+
+
+def test_an_output_with_a_wrong_name_is_caught(sides: tuple[Side, Side], plugin: Path) -> None:
+    lie(plugin, "output")
+    caught = {(each.phase, each.resource, each.path) for each in judged(sides)}
+    assert ("state", "key aws:kms/key:Key", "outputs.keyId") in caught
+    assert {resource for _, resource, _ in caught} == {"key aws:kms/key:Key"}
+
+
+def test_an_input_that_aws_refuses_is_caught(sides: tuple[Side, Side], plugin: Path) -> None:
+    lie(plugin, "input")
+    caught = judged(sides)
+    assert [(each.phase, each.resource, each.path, each.emulated) for each in caught] == [
+        ("change: a window that AWS refuses", "key aws:kms/key:Key", "refused (deletionWindowInDays)", "(absent)")
+    ]
