@@ -356,6 +356,8 @@ def doctor(context: typer.Context) -> None:
         problems.append(
             "this lab uses your official aws plugin, and there is none any more that fits; install it again"
         )
+    if found := plugins.bypass():
+        problems.append(found)
     place = next(path for path in (lab.root, *lab.root.parents) if path.exists())
     free = shutil.disk_usage(place).free
     out.print(

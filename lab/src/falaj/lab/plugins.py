@@ -3,6 +3,7 @@
 import gzip
 import importlib.metadata
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from enum import StrEnum
@@ -52,11 +53,13 @@ def choose(lab: Lab, wanted: Aws | None) -> Aws:
         for stack, count in aws_resources(lab).items():
             raise LabError(
                 f"stack {stack} of this lab has {count} AWS resources made through the {chosen} provider ({why});"
-                f" `pulumi destroy` them or `falaj-lab reset` first, or use another lab: --state DIR"
+                " destroy them or `falaj-lab reset` first, or use another lab: --state DIR"
             )
         chosen = wanted
     if chosen is Aws.OFFICIAL:
         find_official()
+    if found := bypass():
+        raise LabError(found)
     return chosen
 
 
@@ -82,6 +85,17 @@ def find_official() -> Resolved:
     return found
 
 
+def bypass() -> str | None:
+    """Say which plugin on the person's PATH Pulumi would use whatever the lab has, if there is one."""
+    found = shutil.which("pulumi-resource-aws")
+    if found is None or os.environ.get("PULUMI_IGNORE_AMBIENT_PLUGINS", "").lower() in ("1", "true"):
+        return None
+    return (
+        f"Pulumi would use {found} of your PATH instead of what this lab says; take it off your PATH,"
+        " or set PULUMI_IGNORE_AMBIENT_PLUGINS=true"
+    )
+
+
 def describe(aws: Aws) -> str:
     """Say in words what serves the AWS types."""
     names = f"the names of pulumi-aws {importlib.metadata.version(EMULATED_PROVIDERS['aws'])}"
@@ -105,6 +119,8 @@ def aws_resources(lab: Lab) -> Mapping[str, int]:
     """Count the AWS resources of each stack that has any; what an interrupted run was about to make counts too."""
     backend = lab.root / "pulumi-state"
     pulumi_cli.remove_stale_locks(backend)  # and restore what such a run had moved aside
+    if any((backend / ".pulumi" / "locks").rglob("*.json")):
+        raise LabError("a Pulumi run is at work in this lab; wait until it has ended, or `pulumi cancel` it")
     stacks = backend / ".pulumi" / "stacks"
     counts: dict[str, int] = {}
     for path in (*sorted(stacks.rglob("*.json")), *sorted(stacks.rglob("*.json.gz"))):
