@@ -158,6 +158,47 @@ def test_a_patch_that_does_not_fit_any_more_is_refused(go, quiet, monkeypatch):
         make(go, quiet)
 
 
+IMPORTS = '\t"ec2"\n\t"iam"\n\t"s3"\n'
+
+
+def test_an_edit_leaves_the_matches_that_it_keeps():
+    assert build.edit(IMPORTS, Edit("f", r'(?m)^\t"(\w+)"\n', "", 3, ("iam", "s3"))) == '\t"iam"\n\t"s3"\n'
+
+
+def test_what_is_kept_counts_as_found_and_a_name_that_is_not_there_is_refused():
+    with pytest.raises(LabError, match="fits 3 times instead of 2"):
+        build.edit(IMPORTS, Edit("f", r'"(\w+)"', "", 2, ("iam",)))
+    with pytest.raises(LabError, match="does not find iamm, which it keeps"):
+        build.edit(IMPORTS, Edit("f", r'"(\w+)"', "", 3, ("iamm", "s3")))
+
+
+OWN = """package main
+
+import _ "embed"
+
+//go:embed names.json
+var names string
+
+func main() { print(names) }
+"""
+
+
+def test_a_module_folder_may_hold_a_command_of_its_own_which_decides_its_recipe(go, quiet, monkeypatch, tmp_path):
+    folder = tmp_path / "go" / "own"
+    folder.mkdir()
+    for name, text in {"go.mod": "module falaj.dev/own\n\ngo 1.26\n", "go.sum": "", "main.go": OWN}.items():
+        (folder / name).write_text(text)
+    module = Module("own", {}, (), sources=1, compiled=1, programs=1)
+    for place in (build, table):
+        monkeypatch.setattr(place, "modules", lambda: {"own": module})
+    tool = Tool("mine", "1.0.0", "Apache-2.0", False, GoCommand("own", "falaj.dev/own"), 1, None, None, ())
+    for names in ("first", "second"):
+        (folder / "names.json").write_text(names)
+        table.recipe.cache_clear()
+        assert make(go, quiet, tool) == names
+    assert len(list(tool.cached.parents[1].iterdir())) == 2
+
+
 @pytest.mark.parametrize("patched", [False, True])
 def test_a_download_that_is_not_the_pinned_one_is_refused(go, quiet, monkeypatch, tmp_path, patched):
     publish_module(tmp_path / "proxy", "example.com/greeting", "v1.0.0", {"greeting.go": "package greeting // evil\n"})

@@ -226,6 +226,8 @@ def test_the_table_and_the_modules_pin_the_same_versions():
     for tool in table().values():
         if isinstance(tool.made_from, GoCommand):
             pinned = (MODULES / tool.made_from.module / "go.mod").read_text()
+            if pinned.startswith(f"module {tool.made_from.package}\n"):
+                continue  # the module is the command itself
             assert f"\t{tool.made_from.package}\n" in pinned
             required = re.findall(r"^\t(\S+) (v\S+)", pinned, re.MULTILINE)
             inside = [(len(m), v) for m, v in required if f"{tool.made_from.package}/".startswith(f"{m}/")]
@@ -238,9 +240,28 @@ def test_every_patched_source_is_pinned_by_its_hash():
         pinned = (MODULES / module.name / "go.mod").read_text()
         sums = (MODULES / module.name / "go.sum").read_text()
         for patch in module.patches:
-            version = re.search(rf"^\t{re.escape(patch.module)} (v\S+)", pinned, re.MULTILINE)
-            assert version is not None
-            assert f"{patch.module} {version[1]} h1:" in sums
+            name = re.escape(patch.module)
+            source = re.search(rf"^replace {name} => (\S+ v\S+)$", pinned, re.MULTILINE) or re.search(
+                rf"^\t({name} v\S+)", pinned, re.MULTILINE
+            )
+            assert source is not None
+            assert f"{source[1]} h1:" in sums
+
+
+def test_the_bridged_provider_is_built_for_the_listed_services_alone():
+    bridged = modules()["aws"]
+    (patch,) = bridged.patches
+    assert [edit.keep for edit in patch.edits] == [
+        bridged.lists[name] for name in ("services", "services", "clients", "clients")
+    ]
+    for names in bridged.lists.values():
+        assert list(names) == sorted(set(names))
+    assert {"ec2", "eks", "iam", "kms", "s3"} <= set(bridged.lists["services"]) & set(bridged.lists["clients"])
+
+
+def test_an_official_plugin_does_not_stand_in_for_the_bridged_one(tmp_path):
+    program(tmp_path / "home/.pulumi/plugins/resource-aws-v7.51.1/pulumi-resource-aws", "exit 0")
+    assert tools.resolve("aws-bridged").origin == "to build"
 
 
 def test_every_wheel_pins_whole_sha256_digests():
