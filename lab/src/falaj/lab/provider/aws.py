@@ -5,6 +5,7 @@ Run by the pulumi CLI as `python -m falaj.lab.provider.aws ENGINE_ADDRESS`.
 
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,7 +31,7 @@ from falaj.lab.provider.engine import EmulatedProvider
 from falaj.lab.provider.journal import Journal
 from falaj.lab.provider.kind import Kind, ProviderError
 from falaj.lab.provider.server import serve
-from falaj.lab.provider.values import Props, Unknown
+from falaj.lab.provider.values import UNKNOWN, Props, has_unknown
 
 _TABLES = (ec2, eks, endpoints, iam, kms, launch_template, logs, s3, s3_settings, security_groups)
 
@@ -39,6 +40,9 @@ KINDS: Mapping[str, Kind[Aws]] = {kind.token: kind for table in _TABLES for kind
 
 ENACTED: tuple[str, ...] = tuple(sorted(KINDS))
 """The types that are made in moto; every other type of the SDK is recorded in Pulumi's state only."""
+
+ALL_TAGS = "tagsAll"
+"""The property with all tags of a resource: its own and the provider's default ones."""
 
 
 def recorded() -> list[str]:
@@ -87,18 +91,35 @@ class AwsProvider(EmulatedProvider[Aws]):
         return Aws(self.config, region, timeout, token, self.clients)
 
     def prepare(self, known: Declared, inputs: Props) -> Props:
-        """Fill in the region and the default tags, as the official provider does in its own check."""
+        """Fill in the region and all tags, as the official provider does in its own check."""
         filled = dict(inputs)
         if "region" in known.inputs and not filled.get("region"):
             filled["region"] = self.config.region
-        tags = filled.get("tags")
-        if "tagsAll" in known.outputs and self.config.default_tags and not isinstance(tags, Unknown):
-            filled["tags"] = {**self.config.default_tags, **(tags or {})}
+        if ALL_TAGS in known.inputs:
+            tags = filled.get("tags")
+            filled[ALL_TAGS] = UNKNOWN if has_unknown(tags) else {**self.config.default_tags, **(tags or {})}
         return filled
 
-    def derived(self, known: Declared, inputs: Props) -> Props:
-        """Return all tags of a resource: those given and the defaults, which the check has merged already."""
-        return {"tagsAll": inputs.get("tags") or {}} if "tagsAll" in known.outputs else {}
+    def inward(self, known: Declared, inputs: Props) -> Props:
+        """Return inputs as the kinds take them, which know one set of tags: all."""
+        if ALL_TAGS not in known.inputs or ALL_TAGS not in inputs:
+            return inputs
+        return {**{name: value for name, value in inputs.items() if name != ALL_TAGS}, "tags": inputs[ALL_TAGS]}
+
+    def outward(self, known: Declared, inputs: Props, observed: Props) -> Props:
+        """Return all tags, and apart from them those that are the resource's own."""
+        if ALL_TAGS not in known.inputs or "tags" not in observed:
+            return observed
+        found, given, defaults = observed["tags"] or {}, inputs.get("tags") or {}, self.config.default_tags
+        own = {name: value for name, value in found.items() if name in given or defaults.get(name) != value}
+        return {**observed, "tags": own, ALL_TAGS: found}
+
+    def declared(self, token: str) -> Declared:
+        """Count all tags among the inputs of a type that has them, as the official provider's own check does."""
+        known = super().declared(token)
+        if ALL_TAGS not in known.outputs or "tags" not in known.inputs:
+            return known
+        return replace(known, inputs={**known.inputs, ALL_TAGS: replace(known.inputs["tags"], name=ALL_TAGS)})
 
 
 def _knock(address: str) -> None:

@@ -84,10 +84,15 @@ class EmulatedProvider(ABC, Generic[S]):
         del known
         return inputs
 
-    def derived(self, known: Declared, inputs: Props) -> Props:
-        """Return the outputs that inputs alone determine."""
+    def inward(self, known: Declared, inputs: Props) -> Props:
+        """Return inputs as the kinds take them."""
+        del known
+        return inputs
+
+    def outward(self, known: Declared, inputs: Props, observed: Props) -> Props:
+        """Return what a kind observed as the properties of the resource with these inputs."""
         del known, inputs
-        return {}
+        return observed
 
     def explain(self, error: Exception) -> ProviderError | None:
         """Return an error of the service's client as one line; None when it is not one."""
@@ -215,13 +220,14 @@ class EmulatedProvider(ABC, Generic[S]):
         token = _token(request.urn)
         known, kind = self.declared(token), self.kind(token)
         inputs, secrets = decode(request.properties)
-        self._tell_recorded(kind, inputs, request.urn)
+        self._tell_recorded(kind, self.inward(known, inputs), request.urn)
         if request.preview:
             outputs = self._foreseen(kind, known, inputs, {})
             return provider_pb2.CreateResponse(id="", properties=self._sent(kind, known, outputs, secrets))
         entry = self.journal.pending(request.urn) or Entry(request.urn)
         session = self.session(inputs, request.timeout, entry.token if self.journal.folder else "")
-        identifier = self._adopt(kind, known, session, inputs, entry) or self._make(kind, session, inputs, entry)
+        wanted = self.inward(known, inputs)
+        identifier = self._adopt(kind, known, session, wanted, entry) or self._make(kind, session, wanted, entry)
         try:
             outputs = self._converge(kind, known, session, identifier, wanted=inputs, old={})
         except Exception as error:
@@ -242,6 +248,7 @@ class EmulatedProvider(ABC, Generic[S]):
         observed = self._read(kind, session, identifier, {} if importing and kind.enacted else {**state, **inputs})
         if observed is None:
             return provider_pb2.ReadResponse()
+        observed = self.outward(known, inputs, observed)
         inputs = kind.imported(known, observed) if importing else kind.drift(known, inputs, observed)
         outputs = self._outputs(kind, known, identifier, inputs, observed)
         return provider_pb2.ReadResponse(
@@ -258,7 +265,7 @@ class EmulatedProvider(ABC, Generic[S]):
         state, hidden = decode(request.olds)
         old, _ = decode(request.old_inputs)
         inputs, secrets = decode(request.news)
-        self._tell_recorded(kind, inputs, request.urn)
+        self._tell_recorded(kind, self.inward(known, inputs), request.urn)
         if request.preview:
             outputs = self._foreseen(kind, known, inputs, state)
         else:
@@ -312,6 +319,7 @@ class EmulatedProvider(ABC, Generic[S]):
         self, kind: Kind[S], known: Declared, session: S, identifier: str, *, wanted: Props, old: Props
     ) -> Props:
         """Bring what is observed to what is wanted, and return the outputs; ``old`` stands for what is not observed."""
+        inputs, wanted = wanted, self.inward(known, wanted)
         removed = known.inputs.keys() - wanted.keys() - kind.computed
         seen = {**{name: value for name, value in old.items() if name not in removed}, **wanted}
         observed = self._read(kind, session, identifier, seen)
@@ -321,7 +329,7 @@ class EmulatedProvider(ABC, Generic[S]):
         if keys:
             kind.update(session, identifier, Change(wanted, observed, keys))
             observed = self._read(kind, session, identifier, seen) or observed
-        return self._outputs(kind, known, identifier, wanted, observed)
+        return self._outputs(kind, known, identifier, inputs, self.outward(known, inputs, observed))
 
     def _read(self, kind: Kind[S], session: S, identifier: str, known: Props) -> Props | None:
         try:
@@ -331,7 +339,7 @@ class EmulatedProvider(ABC, Generic[S]):
 
     def _outputs(self, kind: Kind[S], known: Declared, identifier: str, inputs: Props, observed: Props) -> Props:
         """Return every declared output: as observed, else as given, else null."""
-        given = {**_public(inputs), **self.derived(known, inputs)}
+        given = _public(inputs)
         outputs: Props = {}
         for name in known.outputs | given.keys():
             value = observed.get(name, given.get(name))
@@ -346,7 +354,7 @@ class EmulatedProvider(ABC, Generic[S]):
         unknown = dict.fromkeys(chosen & kind.volatile if state else chosen, UNKNOWN)
         absent = {name: None for name in known.outputs & known.inputs.keys() if name not in kind.computed}
         kept = {name: value for name, value in state.items() if name in chosen or name == "id"}
-        return {**absent, **kept, **unknown, **_public(inputs), **self.derived(known, inputs)}
+        return {**absent, **kept, **unknown, **_public(inputs)}
 
     def _sent(self, kind: Kind[S], known: Declared, outputs: Props, secrets: frozenset[str]) -> Any:
         hidden = secrets | known.secret_outputs | kind.secret_outputs

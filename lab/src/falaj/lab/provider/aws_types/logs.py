@@ -41,7 +41,6 @@ def _seen(aws: Aws, identifier: str, props: Props) -> Props:
     return {
         **props,
         "tags": aws.tags(tags),
-        "tagsAll": aws.tags(tags),
         "retentionInDays": props["retentionInDays"] or 0,
     }
 
