@@ -22,6 +22,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from falaj.lab.state import REGION, free_port
 
+ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+PERSON = "arn:aws:iam::123456789012:role/aws-reserved/sso/people"
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
 
 
@@ -60,6 +62,10 @@ class Aws:
         subnets = {"subnetIds": [self.subnet()]}
         made = {"name": name(), "version": "1.33", "roleArn": self.role(), "resourcesVpcConfig": subnets} | more
         return self.eks.create_cluster(**made)["cluster"]["name"]
+
+    def cluster_with_entries(self) -> dict[str, str]:
+        """Make a cluster that takes access entries; return how to name the one of a person."""
+        return {"clusterName": self.cluster(accessConfig={"authenticationMode": "API"}), "principalArn": PERSON}
 
     def described(self, cluster: str) -> dict[str, Any]:
         return self.eks.describe_cluster(name=cluster)["cluster"]
@@ -293,6 +299,149 @@ def several_tags_of_a_cluster_are_removed_at_once(aws: Aws) -> bool:
     return aws.described(cluster)["tags"] == {"c": "3"}
 
 
+def a_principal_is_let_into_a_cluster(aws: Aws) -> bool:
+    named = aws.cluster_with_entries()
+    made = aws.eks.create_access_entry(**named, kubernetesGroups=["readers"], tags={"a": "1"})["accessEntry"]
+    found = aws.eks.describe_access_entry(**named)["accessEntry"]
+    expected = {
+        **named,
+        "kubernetesGroups": ["readers"],
+        "username": "arn:aws:sts::123456789012:assumed-role/people/{{SessionName}}",
+        "type": "STANDARD",
+        "tags": {"a": "1"},
+    }
+    cluster = named["clusterName"]
+    arn = f"arn:aws:eks:{REGION}:123456789012:access-entry/{cluster}/role/123456789012/people/"
+    return (
+        made == found
+        and {key: found.get(key) for key in expected} == expected
+        and found["accessEntryArn"].startswith(arn)
+        and aws.eks.list_access_entries(clusterName=cluster)["accessEntries"] == [PERSON]
+        and aws.eks.list_tags_for_resource(resourceArn=found["accessEntryArn"])["tags"] == {"a": "1"}
+        and refused(lambda: aws.eks.create_access_entry(**named), "ResourceInUseException", "already in use")
+    )
+
+
+def a_principal_s_groups_and_user_can_be_changed(aws: Aws) -> bool:
+    named = aws.cluster_with_entries()
+    aws.eks.create_access_entry(**named, kubernetesGroups=["readers"], username="someone")
+    aws.eks.update_access_entry(**named, kubernetesGroups=["writers"])
+    found = aws.eks.describe_access_entry(**named)["accessEntry"]
+    return (found["kubernetesGroups"], found["username"]) == (["writers"], "someone")
+
+
+def nobody_is_let_in_under_a_name_of_the_system(aws: Aws) -> bool:
+    named, groups = aws.cluster_with_entries(), {"kubernetesGroups": ["system:masters"]}
+    return refused(
+        lambda: aws.eks.create_access_entry(**named, **groups), "InvalidParameterException", "cannot start with"
+    )
+
+
+def nodes_are_let_in_as_nodes(aws: Aws) -> bool:
+    named, admin = aws.cluster_with_entries(), {"policyArn": ADMIN, "accessScope": {"type": "cluster"}}
+    made = aws.eks.create_access_entry(**named, type="EC2_LINUX")["accessEntry"]
+    is_node = (made["kubernetesGroups"], made["username"]) == (["system:nodes"], "system:node:{{EC2PrivateDNSName}}")
+    return is_node and refused(
+        lambda: aws.eks.associate_access_policy(**named, **admin), "InvalidParameterException", "STANDARD"
+    )
+
+
+def a_cluster_by_config_map_has_no_access_entries(aws: Aws) -> bool:
+    named = {"clusterName": aws.cluster(), "principalArn": PERSON}
+    return refused(
+        lambda: aws.eks.create_access_entry(**named), "InvalidRequestException", "authentication mode must be set to"
+    )
+
+
+def a_principal_is_allowed_what_a_policy_says(aws: Aws) -> bool:
+    named = aws.cluster_with_entries()
+    aws.eks.create_access_entry(**named)
+    for scope in ({"type": "cluster"}, {"type": "namespace", "namespaces": ["a", "b"]}):
+        aws.eks.associate_access_policy(**named, policyArn=ADMIN, accessScope=scope)
+        found = aws.eks.list_associated_access_policies(**named)["associatedAccessPolicies"]
+        if [(one["policyArn"], one["accessScope"]) for one in found] != [(ADMIN, {"namespaces": []} | scope)]:
+            return False
+    holders = aws.eks.list_access_entries(clusterName=named["clusterName"], associatedPolicyArn=ADMIN)
+    aws.eks.disassociate_access_policy(**named, policyArn=ADMIN)
+    left = aws.eks.list_associated_access_policies(**named)["associatedAccessPolicies"]
+    return holders["accessEntries"] == [PERSON] and left == []
+
+
+def a_principal_that_was_shut_out_comes_back_without_its_policies(aws: Aws) -> bool:
+    named = aws.cluster_with_entries()
+    aws.eks.create_access_entry(**named)
+    aws.eks.associate_access_policy(**named, policyArn=ADMIN, accessScope={"type": "cluster"})
+    aws.eks.delete_access_entry(**named)
+    gone = refused(lambda: aws.eks.describe_access_entry(**named), "ResourceNotFoundException", "could not be found")
+    aws.eks.create_access_entry(**named)
+    return gone and aws.eks.list_associated_access_policies(**named)["associatedAccessPolicies"] == []
+
+
+def a_cluster_has_add_ons(aws: Aws) -> bool:
+    cluster = aws.cluster()
+    named = {"clusterName": cluster, "addonName": "vpc-cni"}
+    made = aws.eks.create_addon(**named, addonVersion="v1.2.3-eksbuild.4", tags={"a": "1"})["addon"]
+    update = aws.eks.update_addon(**named, addonVersion="v1.3.0-eksbuild.1", configurationValues="{}")
+    found = aws.eks.describe_addon(**named)["addon"]
+    listed = aws.eks.list_addons(clusterName=cluster)["addons"]
+    again = refused(lambda: aws.eks.create_addon(**named), "ResourceInUseException", "already exists")
+    succeeded = aws.succeeded(update, cluster, addonName="vpc-cni")
+    aws.eks.delete_addon(**named)
+    return (
+        (made["addonVersion"], made["status"]) == ("v1.2.3-eksbuild.4", "ACTIVE")
+        and (found["addonVersion"], found["configurationValues"]) == ("v1.3.0-eksbuild.1", "{}")
+        and found["addonArn"].startswith(f"arn:aws:eks:{REGION}:123456789012:addon/{cluster}/vpc-cni/")
+        and listed == ["vpc-cni"]
+        and again
+        and succeeded
+        and refused(lambda: aws.eks.describe_addon(**named), "ResourceNotFoundException", "No addon")
+    )
+
+
+def pods_get_a_role_by_their_service_account(aws: Aws) -> bool:
+    cluster, role, other = aws.cluster(), aws.role(), aws.role()
+    pods = {"clusterName": cluster, "namespace": "team", "serviceAccount": "trainer"}
+    made = aws.eks.create_pod_identity_association(**pods, roleArn=role)["association"]
+    named = {"clusterName": cluster, "associationId": made["associationId"]}
+    twice = refused(
+        lambda: aws.eks.create_pod_identity_association(**pods, roleArn=role),
+        "ResourceInUseException",
+        "already exists",
+    )
+    changed = aws.eks.update_pod_identity_association(**named, roleArn=other, targetRoleArn=role)["association"]
+    found = aws.eks.describe_pod_identity_association(**named)["association"]
+    listed = [
+        [one["associationId"] for one in aws.eks.list_pod_identity_associations(**asked)["associations"]]
+        for asked in ({"clusterName": cluster}, pods, {"clusterName": cluster, "namespace": "other"})
+    ]
+    aws.eks.delete_pod_identity_association(**named)
+    return (
+        made["associationArn"].endswith(f":podidentityassociation/{cluster}/{made['associationId']}")
+        and {key: made[key] for key in (*pods, "roleArn")} == {**pods, "roleArn": role}
+        and found == changed
+        and (found["roleArn"], found["targetRoleArn"], bool(found["externalId"])) == (other, role, True)
+        and listed == [[made["associationId"]], [made["associationId"]], []]
+        and twice
+        and refused(
+            lambda: aws.eks.describe_pod_identity_association(**named), "ResourceNotFoundException", "No association"
+        )
+    )
+
+
+def an_add_on_s_pods_get_their_roles_with_it(aws: Aws) -> bool:
+    cluster, role = aws.cluster(), aws.role()
+    named = {"clusterName": cluster, "addonName": "vpc-cni"}
+    wanted = [{"serviceAccount": "aws-node", "roleArn": role}]
+    made = aws.eks.create_addon(**named, podIdentityAssociations=wanted)["addon"]
+    found = aws.eks.list_pod_identity_associations(clusterName=cluster)["associations"]
+    aws.eks.delete_addon(**named)
+    return (
+        [one["associationArn"] for one in found] == made["podIdentityAssociations"]
+        and [(one["serviceAccount"], one["ownerArn"]) for one in found] == [("aws-node", made["addonArn"])]
+        and aws.eks.list_pod_identity_associations(clusterName=cluster)["associations"] == []
+    )
+
+
 GAPS = [
     a_bucket_is_created_with_its_tags,
     a_launch_template_s_own_tags_are_no_part_of_its_data,
@@ -316,6 +465,16 @@ GAPS = [
     a_node_group_moves_to_another_version_of_its_launch_template_alone,
     a_node_group_s_tags_can_be_changed,
     several_tags_of_a_cluster_are_removed_at_once,
+    a_principal_is_let_into_a_cluster,
+    a_principal_s_groups_and_user_can_be_changed,
+    nobody_is_let_in_under_a_name_of_the_system,
+    nodes_are_let_in_as_nodes,
+    a_cluster_by_config_map_has_no_access_entries,
+    a_principal_is_allowed_what_a_policy_says,
+    a_principal_that_was_shut_out_comes_back_without_its_policies,
+    a_cluster_has_add_ons,
+    pods_get_a_role_by_their_service_account,
+    an_add_on_s_pods_get_their_roles_with_it,
 ]
 
 

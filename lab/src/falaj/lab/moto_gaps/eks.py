@@ -3,11 +3,13 @@
 from moto.eks import urls
 from moto.eks.models import Cluster
 
+from falaj.lab.moto_gaps.eks_access import Access
+from falaj.lab.moto_gaps.eks_addons import Addons
 from falaj.lab.moto_gaps.eks_clusters import DEFAULTS, Clusters
 from falaj.lab.moto_gaps.eks_node_groups import NodeGroups
 
 
-class Eks(NodeGroups, Clusters):
+class Eks(Access, Addons, NodeGroups, Clusters):
     """All operations of EKS that are served."""
 
 
@@ -18,7 +20,7 @@ def serve() -> None:
     paths = [*urls.url_paths]
     paths.append("{0}/clusters/(?P<name>[^/]+)/node-groups/(?P<nodegroupName>[^/]+)/update-version$")
     paths.append("{0}/clusters/(?P<name>[^/]+)/encryption-config/associate$")
-    for collection in ("updates",):
+    for collection in ("access-entries", "addons", "pod-identity-associations", "updates"):
         # What comes after may be an ARN, with slashes of its own.
         paths += [
             f"{{0}}/clusters/(?P<name>[^/]+)/{collection}$",

@@ -13,6 +13,7 @@ from moto.moto_api._internal import mock_random
 
 Kept = dict[str, Any]
 """What EKS answers of one thing, by EKS's own names."""
+_ARNS = {"access_entries": "accessEntryArn", "addons": "addonArn", "associations": "associationArn"}
 
 
 class Base(EKSResponse):
@@ -37,6 +38,11 @@ class Base(EKSResponse):
     def kept(self, kind: str) -> dict[str, Kept]:
         """Return what the cluster has of one kind."""
         return kept(self.cluster, kind)
+
+    def arn(self, kind: str, *rest: str) -> str:
+        """Return the ARN of something that the cluster has."""
+        path = "/".join([kind, self.cluster.name, *rest])
+        return f"arn:{self.partition}:eks:{self.region}:{self.current_account}:{path}"
 
     def found(self, kind: str, identifier: str, message: str) -> Kept:
         """Return one thing that the cluster has, or answer that it is not there."""
@@ -91,6 +97,9 @@ def tagged(clusters: Iterator[Cluster]) -> Iterator[tuple[str, dict[str, str]]]:
             yield group.arn, group.tags
         for profile in cluster.fargate_profiles.values():
             yield profile.fargate_profile_arn, profile.tags
+        for kind, arn in _ARNS.items():
+            for one in kept(cluster, kind).values():
+                yield one[arn], one["tags"]
 
 
 def refuse(message: str) -> InvalidParameterException:
