@@ -211,8 +211,8 @@ CASES = [
     Case(
         "aws:ec2/routeTableAssociation:RouteTableAssociation",
         lambda n: {"routeTableId": n.table, "subnetId": n.subnet()},
-        None,
-        {"routeTableId": "rtb-other"},
+        lambda n: {"routeTableId": n.driver.create("aws:ec2/routeTable:RouteTable", "other", {"vpcId": n.vpc}).id},
+        {"subnetId": "subnet-other"},
     ),
     Case(
         "aws:ec2/route:Route",

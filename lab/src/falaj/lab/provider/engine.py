@@ -338,8 +338,8 @@ class EmulatedProvider(ABC, Generic[S]):
             return None
 
     def _outputs(self, kind: Kind[S], known: Declared, identifier: str, inputs: Props, observed: Props) -> Props:
-        """Return every declared output: as observed, else as given, else null."""
-        given = _public(inputs)
+        """Return every declared output: as observed, else as given, else its default, else null."""
+        given = {**kind.defaults, **_public(inputs)}
         outputs: Props = {}
         for name in known.outputs | given.keys():
             value = observed.get(name, given.get(name))
@@ -354,7 +354,7 @@ class EmulatedProvider(ABC, Generic[S]):
         unknown = dict.fromkeys(chosen & kind.volatile if state else chosen, UNKNOWN)
         absent = {name: None for name in known.outputs & known.inputs.keys() if name not in kind.computed}
         kept = {name: value for name, value in state.items() if name in chosen or name == "id"}
-        return {**absent, **kept, **unknown, **_public(inputs)}
+        return {**absent, **kept, **unknown, **kind.defaults, **_public(inputs)}
 
     def _sent(self, kind: Kind[S], known: Declared, outputs: Props, secrets: frozenset[str]) -> Any:
         hidden = secrets | known.secret_outputs | kind.secret_outputs

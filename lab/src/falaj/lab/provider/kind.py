@@ -101,7 +101,7 @@ class Kind(Generic[S]):
     replace_on: frozenset[str] = frozenset()
     """Inputs (or parts of one, as ``template.id``) whose change makes a new thing."""
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Values that absent inputs mean; they are written into the inputs."""
+    """Values that absent inputs mean; they are written into the inputs, unless they say off, 0 or nothing."""
     computed: frozenset[str] = frozenset()
     """Inputs that the service chooses when absent: unknown at preview, and leaving them out is no change."""
     volatile: frozenset[str] = frozenset()
@@ -127,7 +127,11 @@ class Kind(Generic[S]):
 
     def default_inputs(self, declared: Declared, inputs: Props) -> Props:
         """Return the defaults of inputs that are absent."""
-        return {n: v for n, v in self.defaults.items() if is_empty(inputs.get(n)) and n in declared.inputs}
+        return {n: v for n, v in self._written(declared).items() if is_empty(inputs.get(n))}
+
+    def _written(self, declared: Declared) -> Props:
+        """Return the defaults that become inputs: official plugins leave out those that say off, 0 or nothing."""
+        return {n: v for n, v in self.defaults.items() if not _is_zero(v) and n in declared.inputs}
 
     def same(self, declared: Declared, name: str, wanted: Any, observed: Any) -> bool:
         """Say whether an observed property fulfils what is wanted."""
@@ -168,11 +172,10 @@ class Kind(Generic[S]):
             for name, value in observed.items()
             if name in declared.inputs and not is_empty(value)
         }
-        given = {name: value for name, value in found.items() if name in self.defaults or not _is_zero(value)}
-        given |= {
-            name: value for name, value in self.defaults.items() if name not in observed and name in declared.inputs
-        }
-        filled = sorted(n for n, v in self.defaults.items() if n in given and self.same(declared, n, v, given[n]))
+        written = self._written(declared)
+        given = {name: value for name, value in found.items() if name in written or not _is_zero(value)}
+        given |= {name: value for name, value in written.items() if name not in observed}
+        filled = sorted(n for n, v in written.items() if n in given and self.same(declared, n, v, given[n]))
         return {**given, DEFAULTS: filled}
 
     def difference(self, old: Props, new: Props, ignored: Iterable[str] = ()) -> Difference:
@@ -182,6 +185,8 @@ class Kind(Generic[S]):
         for name in sorted({*old, *new}):
             before, after = old.get(name), new.get(name)
             if name.startswith("__") or (_is_left_out(after) and name in self.computed):
+                continue
+            if name not in self.computed and _says_nothing(before) and _says_nothing(after):
                 continue
             changes = list(leaf_changes(name, self._normal(name, before), self._normal(name, after)))
             if name in self.normalise and changes:
@@ -221,6 +226,11 @@ def _is_left_out(value: Any) -> bool:
 def _is_zero(value: Any) -> bool:
     """Say whether an observed value is what a left-out input gives: nothing, off or 0."""
     return is_empty(value) or value is False or (isinstance(value, int | float) and value == 0)
+
+
+def _says_nothing(value: Any) -> bool:
+    """Say whether an input is off, 0 or left out, which mean the same where the service has no default of its own."""
+    return _is_zero(value) and not isinstance(value, list | Mapping)
 
 
 def _is_ignored(path: str, ignored: Iterable[str]) -> bool:

@@ -118,6 +118,38 @@ def _association_of(aws: Aws, identifier: str) -> str:
     return found[0]["RouteTableAssociationId"] if found else identifier
 
 
+def _association(aws: Aws, identifier: str, known: Props) -> Props | None:
+    """Find an association by what it associates: moved to another table, it has a new identifier."""
+    tables = aws.call("ec2.describe_route_tables")["RouteTables"]
+    found = [a for table in tables for a in table["Associations"]]
+    if known.get("subnetId") or known.get("gatewayId"):
+        ends = (known.get("subnetId") or None, known.get("gatewayId") or None)
+        found = [a for a in found if (a.get("SubnetId"), a.get("GatewayId")) == ends]
+    else:
+        found = [a for a in found if a["RouteTableAssociationId"] == identifier]
+    return found[0] if found else None
+
+
+def _read_association(aws: Aws, identifier: str, known: Props) -> Props | None:
+    found = _association(aws, identifier, known)
+    return found and {name: found.get(name[0].upper() + name[1:]) for name in ("routeTableId", "subnetId", "gatewayId")}
+
+
+def _replace_association(aws: Aws, identifier: str, change: Change) -> None:
+    found = _association(aws, identifier, change.observed) or {}
+    aws.call(
+        "ec2.replace_route_table_association",
+        AssociationId=found.get("RouteTableAssociationId", identifier),
+        RouteTableId=change.wanted["routeTableId"],
+    )
+
+
+def _delete_association(aws: Aws, identifier: str, state: Props) -> None:
+    found = _association(aws, identifier, state)
+    if found:
+        aws.call("ec2.disassociate_route_table", AssociationId=found["RouteTableAssociationId"])
+
+
 def _route_id(props: Props) -> str | None:
     destination = next((props[name] for name in DESTINATIONS if props.get(name)), None)
     return f"{props.get('routeTableId')}_{destination}" if destination else None
@@ -212,8 +244,8 @@ VPC = resource(
     delete=Call("ec2.delete_vpc", {"VpcId": "@id"}),
     arn="ec2:vpc/@id",
     find=find_created,
-    defaults={"instanceTenancy": "default", "enableDnsSupport": True},
-    computed="cidrBlock enableDnsHostnames enableNetworkAddressUsageMetrics ipv6CidrBlock",
+    defaults={"enableDnsSupport": True},
+    computed="instanceTenancy cidrBlock enableDnsHostnames enableNetworkAddressUsageMetrics ipv6CidrBlock",
 )
 
 SUBNET = resource(
@@ -236,7 +268,8 @@ SUBNET = resource(
         "Subnets[0]",
         "vpcId cidrBlock availabilityZone availabilityZoneId mapPublicIpOnLaunch assignIpv6AddressOnCreation "
         "ownerId tags arn=SubnetArn ipv6CidrBlock=Ipv6CidrBlockAssociationSet[0].Ipv6CidrBlock "
-        "ipv6CidrBlockAssociationId=Ipv6CidrBlockAssociationSet[0].AssociationId",
+        "ipv6CidrBlockAssociationId=Ipv6CidrBlockAssociationSet[0].AssociationId "
+        "privateDnsHostnameTypeOnLaunch=PrivateDnsNameOptionsOnLaunch.HostnameType",
     ),
     update=[
         _attribute("ec2.modify_subnet_attribute", "SubnetId", "mapPublicIpOnLaunch"),
@@ -246,7 +279,7 @@ SUBNET = resource(
     delete=Call("ec2.delete_subnet", {"SubnetId": "@id"}),
     find=find_created,
     defaults={"mapPublicIpOnLaunch": False, "assignIpv6AddressOnCreation": False},
-    computed="availabilityZone availabilityZoneId ipv6CidrBlock",
+    computed="availabilityZone availabilityZoneId ipv6CidrBlock privateDnsHostnameTypeOnLaunch",
 )
 
 GATEWAY = resource(
@@ -294,14 +327,10 @@ ROUTE_TABLE_ASSOCIATION = resource(
         {"RouteTableId": "@routeTableId", "SubnetId": "@subnetId", "GatewayId": "@gatewayId"},
         "AssociationId",
     ),
-    read=Look(
-        "ec2.describe_route_tables",
-        {"Filters": [{"Name": "association.route-table-association-id", "Values": ["@id"]}]},
-        "RouteTables[].Associations[] | [?RouteTableAssociationId=='$id'] | [0]",
-        "routeTableId subnetId gatewayId",
-    ),
-    # In place, EC2 would give the association a new identifier, which an update cannot hand to the engine.
-    delete=Call("ec2.disassociate_route_table", {"AssociationId": "@id"}),
+    read=_read_association,
+    update=[Put("routeTableId", _replace_association)],
+    delete=_delete_association,
+    replace="subnetId gatewayId",
     delete_first=True,
     import_id=_association_of,
 )

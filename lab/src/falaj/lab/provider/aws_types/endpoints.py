@@ -27,14 +27,18 @@ def _modify(aws: Aws, identifier: str, change: Change) -> None:
 
 
 def _endpoint(aws: Aws, identifier: str, props: Props) -> Props:
-    del aws, identifier
+    del identifier
     if props["state"] in ("deleted", "deleting"):
         raise GoneError
     entries = [{"dnsName": e.get("dnsName"), "hostedZoneId": e.get("hostedZoneId")} for e in props["dnsEntries"] or []]
     gateway = props["vpcEndpointType"] == "Gateway"
+    faces = props["networkInterfaceIds"] or []
+    found = aws.call("ec2.describe_network_interfaces", NetworkInterfaceIds=faces)["NetworkInterfaces"] if faces else []
+    addresses = [{"subnetId": face["SubnetId"], "ipv4": face["PrivateIpAddress"], "ipv6": ""} for face in found]
     return {
         **props,
         "dnsEntries": entries,
+        "subnetConfigurations": sorted(addresses, key=lambda each: str(each["subnetId"])),
         "privateDnsEnabled": False if gateway else props["privateDnsEnabled"],
         "requesterManaged": bool(props["requesterManaged"]),
     }
@@ -58,13 +62,21 @@ ENDPOINT = resource(
         },
         "VpcEndpoint.VpcEndpointId",
     ),
-    read=Look(
-        "ec2.describe_vpc_endpoints",
-        {"VpcEndpointIds": ["@id"]},
-        "VpcEndpoints[0]",
-        "vpcId serviceName vpcEndpointType policy=PolicyDocument routeTableIds subnetIds privateDnsEnabled state tags "
-        "securityGroupIds=Groups[].GroupId networkInterfaceIds dnsEntries ownerId requesterManaged",
-    ),
+    read=[
+        Look(
+            "ec2.describe_vpc_endpoints",
+            {"VpcEndpointIds": ["@id"]},
+            "VpcEndpoints[0]",
+            "vpcId serviceName vpcEndpointType policy=PolicyDocument routeTableIds subnetIds privateDnsEnabled state "
+            "securityGroupIds=Groups[].GroupId networkInterfaceIds dnsEntries ownerId requesterManaged tags",
+        ),
+        Look(
+            "ec2.describe_prefix_lists",
+            {"Filters": [{"Name": "prefix-list-name", "Values": ["@serviceName"]}]},
+            "PrefixLists[0]",
+            "prefixListId cidrBlocks=Cidrs",
+        ),
+    ],
     # moto does not switch private names on or off in place.
     replace="privateDnsEnabled",
     update=[Put("routeTableIds subnetIds securityGroupIds policy", _modify), TAGS],
@@ -73,7 +85,7 @@ ENDPOINT = resource(
     arn="ec2:vpc-endpoint/@id",
     find=find_created,
     defaults={"vpcEndpointType": "Gateway"},
-    computed="policy routeTableIds subnetIds securityGroupIds privateDnsEnabled ipAddressType",
+    computed="policy routeTableIds subnetIds securityGroupIds privateDnsEnabled ipAddressType subnetConfigurations",
     documents="policy",
     sets="routeTableIds subnetIds securityGroupIds",
 )

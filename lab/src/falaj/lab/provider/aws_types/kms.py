@@ -84,7 +84,7 @@ KEY = resource(
             "Description": "@description",
             "KeyUsage": "@keyUsage",
             "KeySpec": "@customerMasterKeySpec",
-            "MultiRegion": "@multiRegion",
+            "MultiRegion": lambda p: p.get("multiRegion") or None,
             "Policy": "@policy",
             "BypassPolicyLockoutSafetyCheck": "@bypassPolicyLockoutSafetyCheck",
             "Tags": _all_tags,

@@ -23,14 +23,30 @@ def _read_bucket(aws: Aws, identifier: str, known: Props) -> Props:
     del known
     aws.call("s3.head_bucket", Bucket=identifier)
     region = aws.call("s3.get_bucket_location", Bucket=identifier).get("LocationConstraint") or "us-east-1"
+    versioning = aws.call("s3.get_bucket_versioning", Bucket=identifier)
     return {
         "bucket": identifier,
         "arn": aws.arn("s3", identifier, region="", account=""),
         "bucketRegion": region,
         "bucketDomainName": f"{identifier}.s3.amazonaws.com",
         "bucketRegionalDomainName": f"{identifier}.s3.{region}.amazonaws.com",
+        "grants": [_grant(grant) for grant in aws.call("s3.get_bucket_acl", Bucket=identifier)["Grants"]],
+        "versioning": {
+            "enabled": versioning.get("Status") == "Enabled",
+            "mfaDelete": versioning.get("MFADelete") == "Enabled",
+        },
         "objectLockEnabled": _setting(aws, "object_lock_configuration", identifier) is not None,
         "tags": (_setting(aws, "bucket_tagging", identifier) or {}).get("TagSet"),
+    }
+
+
+def _grant(grant: Props) -> Props:
+    grantee = grant["Grantee"]
+    return {
+        "id": grantee.get("ID", ""),
+        "type": grantee["Type"],
+        "uri": grantee.get("URI", ""),
+        "permissions": [grant["Permission"]],
     }
 
 
@@ -88,7 +104,7 @@ BUCKET = resource(
     replace="objectLockEnabled",
     local="forceDestroy",
     defaults={"forceDestroy": False},
-    computed="objectLockEnabled",
+    computed="objectLockEnabled grants versioning",
     name=Autoname("bucket", prefix="bucketPrefix", longest=63, lower=True),
     key="bucket",
 )

@@ -154,15 +154,11 @@ POLICY = setting(
 def _lifecycle_rule(rule: Props) -> Props:
     converted = to_s3(rule)
     # A rule without a filter means the whole bucket, which the API wants said.
-    return converted if "Prefix" in converted else {"Filter": {"Prefix": ""}, **converted}
+    return converted if converted.get("Filter") or "Prefix" in converted else {**converted, "Filter": {"Prefix": ""}}
 
 
 def _lifecycle_rules(answer: Props) -> Props:
-    rules: list[Props] = []
-    for rule in from_s3(answer["Rules"]):
-        if rule.get("filter") in ({}, {"prefix": ""}):
-            rule.pop("filter")
-        rules.append(rule)
+    rules = [{**rule, "filter": rule.get("filter") or {"prefix": ""}} for rule in from_s3(answer["Rules"])]
     return {"rules": rules, "transitionDefaultMinimumObjectSize": answer.get("TransitionDefaultMinimumObjectSize")}
 
 
