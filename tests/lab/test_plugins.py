@@ -225,7 +225,7 @@ def test_status_names_what_serves_aws_types(lab: Lab) -> None:
 PROGRAM = """
 import pulumi_aws as aws
 
-aws.sqs.Queue("orders", visibility_timeout_seconds={timeout})
+aws.cloudwatch.LogGroup("orders", retention_in_days={days})
 """
 
 
@@ -250,10 +250,10 @@ def test_the_bridged_provider_judges_and_makes_what_a_program_asks_for(tmp_path:
 
     with temporary_lab(tmp_path / "lab", aws="bridged") as lab:
         assert pulumi(lab, "stack", "select", "--create").returncode == 0
-        (project / "__main__.py").write_text(PROGRAM.format(timeout=43201))
+        (project / "__main__.py").write_text(PROGRAM.format(days=2))
         refused = pulumi(lab, "preview")
-        assert "expected visibility_timeout_seconds to be in the range (0 - 43200)" in refused.stdout, refused
-        (project / "__main__.py").write_text(PROGRAM.format(timeout=60))
+        assert "expected retention_in_days to be one of [0 1 3 5 7" in refused.stdout, refused
+        (project / "__main__.py").write_text(PROGRAM.format(days=30))
         made = pulumi(lab, "up", "--yes", "--skip-preview")
         assert made.returncode == 0, made
         kept = lab.run("up", "--aws", "emulated", check=False)
