@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from falaj.lab import tools
-from falaj.lab.provider.aws import ENACTED
+from falaj.lab.provider.aws import ENACTED, KINDS
 from falaj.lab.provider.aws_types.functions import FUNCTIONS
 from falaj.lab.provider.declared import (
     GETTER,
@@ -44,13 +44,18 @@ the bridged provider, with the property's name. This list is made by `python tes
 USED = re.compile(r"\baws\.([a-z0-9_]+)\.([A-Z]\w+|get_\w+)\(")
 
 
-@cache
-def schema() -> Mapping[str, Any]:
-    """Return the bridged provider's own schema."""
+def program() -> Path:
+    """Return the bridged provider, if it is built."""
     path = tools.resolve(NAME).path
     if path is None:
         pytest.skip("the bridged aws provider is not built: falaj-lab install --aws bridged")
-    done = subprocess.run([path, "--schema"], capture_output=True, text=True, timeout=120, check=True)
+    return path
+
+
+@cache
+def schema() -> Mapping[str, Any]:
+    """Return the bridged provider's own schema."""
+    done = subprocess.run([program(), "--schema"], capture_output=True, text=True, timeout=120, check=True)
     found = json.loads(done.stdout)
     del found["functions"]["pulumi:providers:aws/terraformConfig"]  # the bridge's own
     return found
@@ -186,6 +191,51 @@ def python_name(token: str) -> tuple[str, str]:
     if name.startswith("get"):
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     return module.partition("/")[0], name
+
+
+STRICTER = {
+    "aws:ec2/subnet:Subnet": {"ipv6CidrBlock"},
+    "aws:ec2/vpc:Vpc": {"assignGeneratedIpv6CidrBlock", "instanceTenancy"},
+}
+"""What the emulated provider makes anew, though HashiCorp's changes it in place (a tenancy only from dedicated)."""
+BY_VALUE = {"aws:eks/cluster:Cluster": {"encryptionConfig"}, "aws:eks/addon:Addon": {"namespaceConfig"}}
+"""What HashiCorp's provider makes anew by a rule outside its schema (as for every region), or by one that came later."""
+
+
+def test_what_makes_a_thing_anew_is_the_same_in_the_emulated_and_the_real_provider():
+    wrong: dict[str, tuple[set[str], set[str]]] = {}
+    for token, real in replacing().items():
+        known = declared("pulumi_aws", token)
+        assert known
+        emulated = {name for name in KINDS[token].replace_on if name in known.inputs}
+        allowed = {"region", *STRICTER.get(token, ()), *BY_VALUE.get(token, ())}
+        only_real, only_emulated = real - emulated, emulated - real - allowed
+        if only_real or only_emulated:
+            wrong[token] = (only_real, only_emulated)
+    assert wrong == {}
+
+
+def replacing() -> Mapping[str, set[str]]:
+    """Return the inputs that make a thing anew, of every enacted type whose schema in HashiCorp's provider shows them.
+
+    Types on Terraform's plugin framework decide in code; `make fidelity` compares what they do.
+    """
+    done = subprocess.run([program(), "-get-provider-info"], capture_output=True, text=True, timeout=120, check=True)
+    info = json.loads(done.stdout)
+    found: dict[str, set[str]] = {}
+    for name, resource in info["resources"].items():
+        properties = info["provider"]["resources"][name]
+        known = declared("pulumi_aws", resource["tok"]) if resource["tok"] in KINDS else None
+        if known is None or not any(shown.get("forceNew") for shown in properties.values()):
+            continue
+        names = {
+            (resource["fields"].get(each) or {}).get("name") or re.sub(r"_(\w)", lambda m: m[1].upper(), each)
+            for each, shown in properties.items()
+            if shown.get("forceNew")
+        }
+        plural = {f"{each}s" for each in names}
+        found[resource["tok"]] = {each for each in known.inputs if each in names | plural}
+    return found
 
 
 def test_a_difference_is_found():

@@ -7,7 +7,7 @@ per gap fails when moto closes it itself: then ours goes.
 
 from functools import cache
 
-from falaj.lab.moto_gaps import eks, launch_templates, s3
+from falaj.lab.moto_gaps import eks, launch_templates, s3, vpc
 
 
 @cache
@@ -15,4 +15,5 @@ def close_gaps() -> None:
     """Extend moto in this process, once; before the applications of its services are made."""
     s3.keep_creation_tags()
     launch_templates.tell_own_tags_apart()
+    vpc.change_any_rule()
     eks.serve()

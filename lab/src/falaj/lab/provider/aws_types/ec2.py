@@ -244,6 +244,7 @@ VPC = resource(
     delete=Call("ec2.delete_vpc", {"VpcId": "@id"}),
     arn="ec2:vpc/@id",
     find=find_created,
+    replace="ipv4IpamPoolId ipv4NetmaskLength",
     defaults={"enableDnsSupport": True},
     computed="instanceTenancy cidrBlock enableDnsHostnames enableNetworkAddressUsageMetrics ipv6CidrBlock",
 )
@@ -278,6 +279,7 @@ SUBNET = resource(
     ],
     delete=Call("ec2.delete_subnet", {"SubnetId": "@id"}),
     find=find_created,
+    replace="ipv4IpamPoolId ipv4NetmaskLength ipv6IpamPoolId ipv6Native ipv6NetmaskLength outpostArn",
     defaults={"mapPublicIpOnLaunch": False, "assignIpv6AddressOnCreation": False},
     computed="availabilityZone availabilityZoneId ipv6CidrBlock privateDnsHostnameTypeOnLaunch",
 )

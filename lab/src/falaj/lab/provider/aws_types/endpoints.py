@@ -1,6 +1,7 @@
 """VPC endpoints and flow logs."""
 
 from collections.abc import Iterator
+from operator import itemgetter
 
 from falaj.lab.provider.aws_types.ec2 import TAGS, find_created, tag_specifications
 from falaj.lab.provider.aws_types.session import Aws
@@ -34,11 +35,12 @@ def _endpoint(aws: Aws, identifier: str, props: Props) -> Props:
     gateway = props["vpcEndpointType"] == "Gateway"
     faces = props["networkInterfaceIds"] or []
     found = aws.call("ec2.describe_network_interfaces", NetworkInterfaceIds=faces)["NetworkInterfaces"] if faces else []
+    found.sort(key=itemgetter("SubnetId"))
     addresses = [{"subnetId": face["SubnetId"], "ipv4": face["PrivateIpAddress"], "ipv6": ""} for face in found]
     return {
         **props,
         "dnsEntries": entries,
-        "subnetConfigurations": sorted(addresses, key=lambda each: str(each["subnetId"])),
+        "subnetConfigurations": addresses,
         "privateDnsEnabled": False if gateway else props["privateDnsEnabled"],
         "requesterManaged": bool(props["requesterManaged"]),
     }
@@ -77,8 +79,7 @@ ENDPOINT = resource(
             "prefixListId cidrBlocks=Cidrs",
         ),
     ],
-    # moto does not switch private names on or off in place.
-    replace="privateDnsEnabled",
+    replace="privateDnsEnabled resourceConfigurationArn serviceNetworkArn serviceRegion",
     update=[Put("routeTableIds subnetIds securityGroupIds policy", _modify), TAGS],
     delete=Call("ec2.delete_vpc_endpoints", {"VpcEndpointIds": ["@id"]}),
     finish=_endpoint,
@@ -144,7 +145,7 @@ FLOW_LOG = resource(
     arn="ec2:vpc-flow-log/@id",
     find=find_created,
     replace="vpcId subnetId eniId transitGatewayId trafficType logDestination logDestinationType logFormat iamRoleArn "
-    "maxAggregationInterval",
+    "maxAggregationInterval deliverCrossAccountRole destinationOptions regionalNatGatewayId transitGatewayAttachmentId",
     defaults={"logDestinationType": "cloud-watch-logs", "maxAggregationInterval": 600},
     computed="logFormat logDestination",
     # EC2 allows one flow log per destination on a resource.

@@ -118,6 +118,7 @@ KEY = resource(
     check=_check,
     finish=_seen,
     local="deletionWindowInDays bypassPolicyLockoutSafetyCheck",
+    replace="multiRegion customKeyStoreId xksKeyId",
     defaults={
         "description": "Managed by Pulumi",
         "keyUsage": "ENCRYPT_DECRYPT",

@@ -50,6 +50,7 @@ def setting(
     computed: str = "",
     documents: str = "",
     sets: str = "",
+    replace: str = "",
 ) -> Kind[Aws]:
     """Return the kind of a setting: put as a whole, read as a whole, identified by its bucket."""
 
@@ -82,7 +83,7 @@ def setting(
         read=read,
         update=[Put(properties, lambda aws, bucket, change: put(aws, bucket, {**change.observed, **change.wanted}))],
         delete=remove,
-        replace="bucket expectedBucketOwner",
+        replace=f"bucket {replace}",
         local=local,
         defaults=defaults,
         computed=computed,
@@ -173,6 +174,7 @@ LIFECYCLE = setting(
     lambda p: {"LifecycleConfiguration": {"Rules": [_lifecycle_rule(rule) for rule in p.get("rules") or []]}},
     _lifecycle_rules,
     delete=_no_lifecycle,
+    replace="expectedBucketOwner",
     computed="transitionDefaultMinimumObjectSize",
 )
 
@@ -240,6 +242,7 @@ OBJECT_LOCK = setting(
     },
     _object_lock,
     delete=_no_object_lock,
+    replace="expectedBucketOwner objectLockEnabled",
     defaults={"objectLockEnabled": "Enabled"},
 )
 

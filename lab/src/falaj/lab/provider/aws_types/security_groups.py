@@ -6,7 +6,7 @@ from falaj.lab.provider.aws_types.ec2 import TAGS, find_created, tag_specificati
 from falaj.lab.provider.aws_types.session import Aws
 from falaj.lab.provider.aws_types.table import Call, Look, Put, resource
 from falaj.lab.provider.kind import Autoname, Change, GoneError, Kind, ProviderError
-from falaj.lab.provider.values import Props, has_unknown
+from falaj.lab.provider.values import Props, has_unknown, is_empty
 
 SOURCES = {
     "cidrBlocks": ("IpRanges", "CidrIp"),
@@ -179,6 +179,28 @@ def _single_permission(props: Props) -> list[Props]:
     return [{"IpProtocol": str(props["ipProtocol"]), **{k: v for k, v in ports.items() if v is not None}, **given}]
 
 
+_SOURCES = "cidrIpv4 cidrIpv6 prefixListId referencedSecurityGroupId"
+
+
+def _modify_rule(aws: Aws, identifier: str, change: Change) -> None:
+    rule = {
+        "IpProtocol": str(change.wanted["ipProtocol"]),
+        "FromPort": change.wanted.get("fromPort"),
+        "ToPort": change.wanted.get("toPort"),
+        "CidrIpv4": change.wanted.get("cidrIpv4"),
+        "CidrIpv6": change.wanted.get("cidrIpv6"),
+        "PrefixListId": change.wanted.get("prefixListId"),
+        "ReferencedGroupId": change.wanted.get("referencedSecurityGroupId"),
+        "Description": change.wanted.get("description"),
+    }
+    given = {name: value for name, value in rule.items() if not is_empty(value)}
+    aws.call(
+        "ec2.modify_security_group_rules",
+        GroupId=change.wanted["securityGroupId"],
+        SecurityGroupRules=[{"SecurityGroupRuleId": identifier, "SecurityGroupRule": given}],
+    )
+
+
 def _single_rule(direction: str) -> Kind[Aws]:
     """Return the kind of a rule by itself, in one direction."""
 
@@ -188,14 +210,6 @@ def _single_rule(direction: str) -> Kind[Aws]:
         return {
             name: None if name in ("fromPort", "toPort") and value == -1 else value for name, value in props.items()
         }
-
-    def describe(aws: Aws, identifier: str, change: Change) -> None:
-        del identifier
-        aws.call(
-            f"ec2.update_security_group_rule_descriptions_{direction}",
-            GroupId=change.wanted["securityGroupId"],
-            IpPermissions=_single_permission(change.wanted),
-        )
 
     def delete(aws: Aws, identifier: str, state: Props) -> None:
         try:
@@ -226,9 +240,8 @@ def _single_rule(direction: str) -> Kind[Aws]:
             "securityGroupId=GroupId ipProtocol fromPort toPort cidrIpv4 cidrIpv6 prefixListId description tags "
             "referencedSecurityGroupId=ReferencedGroupInfo.GroupId securityGroupRuleId",
         ),
-        # The official provider changes protocol, ports and source in place; moto changes only some of them.
-        replace="securityGroupId ipProtocol fromPort toPort cidrIpv4 cidrIpv6 prefixListId referencedSecurityGroupId",
-        update=[Put("description", describe), TAGS],
+        replace="securityGroupId",
+        update=[Put(f"description ipProtocol fromPort toPort {_SOURCES}", _modify_rule), TAGS],
         delete=delete,
         finish=without_ports,
         arn="ec2:security-group-rule/@id",

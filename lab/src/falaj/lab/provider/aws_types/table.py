@@ -176,7 +176,7 @@ def resource(
     created = mentions(dict(parameters))
     updated = {word for put in update for word in put.properties.split()}
     kept = {path.split(".")[0] for path in taken.split()}
-    replaced = {*replace.split(), *(created - updated - kept), "region"}
+    replaced = {*replace.split(), *(created - updated - kept - set(local.split())), "region"}
     looks = [read] if isinstance(read, Look) else read
 
     def read_all(aws: Aws, identifier: str, known: Props) -> Props | None:
