@@ -199,7 +199,7 @@ STRICTER = {
 }
 """What the emulated provider makes anew, though HashiCorp's changes it in place (a tenancy only from dedicated)."""
 BY_VALUE = {"aws:eks/cluster:Cluster": {"encryptionConfig"}, "aws:eks/addon:Addon": {"namespaceConfig"}}
-"""What HashiCorp's provider makes anew by a rule outside its schema (as for every region), or by one that came later."""
+"""What HashiCorp's provider makes anew by a rule outside its schema (as every region), or by one that came later."""
 
 
 def test_what_makes_a_thing_anew_is_the_same_in_the_emulated_and_the_real_provider():
