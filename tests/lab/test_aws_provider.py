@@ -20,6 +20,7 @@ from google.protobuf.empty_pb2 import Empty
 from moto.server import ThreadedMotoServer
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
+from falaj.lab.moto_gaps import close_gaps
 from falaj.lab.provider.aws import ENACTED, AwsProvider, recorded
 from falaj.lab.provider.declared import declared, sdk_version
 from falaj.lab.provider.journal import Journal
@@ -47,6 +48,7 @@ ALLOW_RESPELLED = json.dumps(
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
+    close_gaps()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -156,7 +158,13 @@ class Needs:
 
     @property
     def template(self) -> Resource:
-        return self.make("aws:ec2/launchTemplate:LaunchTemplate", "need-template", instanceType="g5.xlarge")
+        return self.make("aws:ec2/launchTemplate:LaunchTemplate", "need-template", keyName="first")
+
+    @property
+    def second_version(self) -> str:
+        """Give the launch template another version."""
+        inputs = {"keyName": "second"}
+        return str(self.driver.update(self.template, inputs).outputs["latestVersion"])
 
     @property
     def cluster(self) -> str:
@@ -164,9 +172,20 @@ class Needs:
             "aws:eks/cluster:Cluster",
             "need-cluster",
             name="need",
+            version="1.33",
             roleArn=self.role.outputs["arn"],
             vpcConfig={"subnetIds": [self.subnet("a"), self.subnet("b")]},
+            accessConfig={"authenticationMode": "API"},
         ).id
+
+    @property
+    def entry(self) -> Resource:
+        return self.make(
+            "aws:eks/accessEntry:AccessEntry",
+            "need-entry",
+            clusterName=self.cluster,
+            principalArn=self.role.outputs["arn"],
+        )
 
 
 @dataclass
@@ -260,8 +279,8 @@ CASES = [
                 "description": "TLS",
                 "tags": TAGS,
             },
-            {"description": "TLS from inside", "tags": {"a": "b"}},
-            {"cidrIpv4": "172.16.0.0/12"},
+            {"description": "all from inside", "cidrIpv4": "172.16.0.0/12", "toPort": 444, "tags": {"a": "b"}},
+            {"securityGroupId": "sg-other"},
         )
         for direction in ("Ingress", "Egress")
     ),
@@ -513,10 +532,25 @@ CASES = [
             },
             "encryptionConfig": {"provider": {"keyArn": n.key.outputs["arn"]}, "resources": ["secrets"]},
             "enabledClusterLogTypes": ["audit", "api"],
-            "accessConfig": {"authenticationMode": "API"},
+            "accessConfig": {"authenticationMode": "CONFIG_MAP", "bootstrapClusterCreatorAdminPermissions": False},
+            "upgradePolicy": {"supportType": "STANDARD"},
             "tags": TAGS,
         },
-        {"enabledClusterLogTypes": ["audit"], "version": "1.34", "tags": {"a": "b"}},
+        lambda n: {
+            "enabledClusterLogTypes": ["audit"],
+            "version": "1.34",
+            "accessConfig": {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": False},
+            "upgradePolicy": {"supportType": "EXTENDED"},
+            "zonalShiftConfig": {"enabled": True},
+            "vpcConfig": {
+                "subnetIds": [n.subnet("a")],
+                "securityGroupIds": [n.group],
+                "endpointPrivateAccess": False,
+                "endpointPublicAccess": True,
+                "publicAccessCidrs": ["192.0.2.0/24"],
+            },
+            "tags": {"a": "b"},
+        },
         {"roleArn": f"arn:aws:iam::{ACCOUNT}:role/other"},
         respelled={"enabledClusterLogTypes": ["api", "audit"]},
     ),
@@ -532,17 +566,85 @@ CASES = [
             "launchTemplate": {"id": n.template.id, "version": "1"},
             "labels": {"falaj.ai/gpu": "true"},
             "taints": [{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}],
+            "version": "1.32",
             "updateConfig": {"maxUnavailable": 1},
+            "nodeRepairConfig": {"enabled": False},
             "tags": TAGS,
         },
         lambda n: {
             "scalingConfig": {"minSize": 0, "maxSize": 4, "desiredSize": 4},
             "labels": {"other": "x"},
-            "taints": [],
-            "launchTemplate": {"id": n.template.id, "version": "2"},
+            "taints": [
+                {"key": "nvidia.com/gpu", "value": "false", "effect": "NO_SCHEDULE"},
+                {"key": "new", "value": "", "effect": "NO_EXECUTE"},
+            ],
+            "version": "1.33",
+            "launchTemplate": {"id": n.template.id, "version": n.second_version},
+            "updateConfig": {"maxUnavailablePercentage": 50},
+            "nodeRepairConfig": {"enabled": True},
             "tags": {"a": "b"},
         },
         {"instanceTypes": ["g5.48xlarge"]},
+    ),
+    Case(
+        "aws:eks/accessEntry:AccessEntry",
+        lambda n: {
+            "clusterName": n.cluster,
+            "principalArn": n.role.outputs["arn"],
+            "kubernetesGroups": ["readers", "viewers"],
+            "tags": TAGS,
+        },
+        {"kubernetesGroups": [], "userName": "someone", "tags": {"a": "b"}},
+        {"type": "EC2_LINUX"},
+        respelled={"kubernetesGroups": ["viewers", "readers"]},
+    ),
+    Case(
+        "aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
+        lambda n: {
+            "clusterName": n.cluster,
+            "principalArn": n.entry.outputs["principalArn"],
+            "policyArn": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy",
+            "accessScope": {"type": "namespace", "namespaces": ["a", "b"]},
+        },
+        None,
+        {"accessScope": {"type": "cluster"}},
+        respelled={"accessScope": {"type": "namespace", "namespaces": ["b", "a"]}},
+    ),
+    Case(
+        "aws:eks/addon:Addon",
+        lambda n: {
+            "clusterName": n.cluster,
+            "addonName": "vpc-cni",
+            "addonVersion": "v1.19.0-eksbuild.1",
+            "resolveConflictsOnCreate": "OVERWRITE",
+            "podIdentityAssociations": [{"serviceAccount": "aws-node", "roleArn": n.role.outputs["arn"]}],
+            "tags": TAGS,
+        },
+        lambda n: {
+            "addonVersion": "v1.20.0-eksbuild.1",
+            "configurationValues": "{}",
+            "serviceAccountRoleArn": n.role.outputs["arn"],
+            "podIdentityAssociations": [],
+            "resolveConflictsOnUpdate": "PRESERVE",
+            "tags": {"a": "b"},
+        },
+        {"addonName": "coredns"},
+    ),
+    Case(
+        "aws:eks/podIdentityAssociation:PodIdentityAssociation",
+        lambda n: {
+            "clusterName": n.cluster,
+            "namespace": "team",
+            "serviceAccount": "trainer",
+            "roleArn": n.role.outputs["arn"],
+            "tags": TAGS,
+        },
+        lambda n: {
+            "roleArn": n.make("aws:iam/role:Role", "need-second", assumeRolePolicy=TRUST).outputs["arn"],
+            "targetRoleArn": "arn:aws:iam::210987654321:role/far",
+            "tags": {"a": "b"},
+        },
+        {"namespace": "other"},
     ),
 ]
 
@@ -591,7 +693,14 @@ def test_a_type_lives_its_whole_life(driver: Driver, case: Case):
     assert imported is not None
     named = {name: made.inputs[name] for name in made.inputs.get("__defaults", []) if name in ("name", "bucket", "key")}
     named |= {n: made.inputs[n] for n in ("nodeGroupName",) if n in made.inputs}
-    unseen = {"deletionWindowInDays", "forceDestroy", "updateDefaultVersion", "accessConfig", "content"}
+    unseen = {
+        "deletionWindowInDays",
+        "forceDestroy",
+        "updateDefaultVersion",
+        "accessConfig",
+        "content",
+        "resolveConflictsOnCreate",
+    }
     assert set(driver.diff(imported, {**named, **inputs}).diffs) <= unseen
 
     if case.update is not None:
@@ -728,7 +837,7 @@ def test_a_preview_leaves_unknown_what_aws_chooses(driver: Driver):
 
 def test_enacted_and_recorded_types_make_up_the_sdk():
     assert set(ENACTED).isdisjoint(recorded())
-    assert {"aws:sqs/queue:Queue", "aws:eks/addon:Addon"} <= set(recorded())
+    assert {"aws:sqs/queue:Queue", "aws:eks/fargateProfile:FargateProfile"} <= set(recorded())
     for token in ENACTED:
         assert declared("pulumi_aws", token) is not None, token
 
@@ -839,10 +948,10 @@ class TestRecorded:
         assert made.outputs["url"] is None
 
     def test_it_takes_update_refresh_and_delete(self, driver: Driver):
-        made = driver.create("aws:eks/addon:Addon", "cni", {"clusterName": "c", "addonName": "vpc-cni"})
-        assert made.id == "c:vpc-cni"
-        again = driver.update(made, {"clusterName": "c", "addonName": "vpc-cni", "addonVersion": "v1"})
-        assert again.outputs["addonVersion"] == "v1"
+        made = driver.create("aws:ebs/volume:Volume", "disk", {"availabilityZone": "me-central-1a", "size": 8})
+        assert made.id.startswith("vol-")
+        again = driver.update(made, {"availabilityZone": "me-central-1a", "size": 16})
+        assert again.outputs["size"] == 16
         assert again.outputs["arn"] == made.outputs["arn"]
         assert driver.refresh(again) == again
         driver.delete(again)

@@ -250,6 +250,22 @@ def a_launch_template_says_what_a_node_group_does_not(aws: Aws) -> bool:
     )
 
 
+def a_node_group_has_its_instance_types_from_one_place(aws: Aws) -> bool:
+    cluster, two = aws.cluster(), {"instanceTypes": ["m5.xlarge"], "launchTemplate": {"id": aws.template()}}
+    is_refused = refused(lambda: aws.group(cluster, **two), "InvalidParameterException", "instance types")
+    return is_refused and aws.eks.list_nodegroups(clusterName=cluster)["nodegroups"] == []
+
+
+def the_latest_version_of_a_launch_template_is_a_number(aws: Aws) -> bool:
+    latest = {"id": aws.template({"KeyName": "a"}, {"KeyName": "b"}), "version": "$Latest"}
+    return aws.described_group(aws.group(aws.cluster(), launchTemplate=latest))["launchTemplate"]["version"] == "2"
+
+
+def a_node_group_is_not_newer_than_its_cluster(aws: Aws) -> bool:
+    cluster = aws.cluster(version="1.33")
+    return refused(lambda: aws.group(cluster, version="1.34"), "InvalidParameterException", "greater than")
+
+
 def a_node_group_s_update_can_be_asked_after(aws: Aws) -> bool:
     cluster = aws.cluster()
     group = aws.group(cluster)
@@ -460,6 +476,9 @@ GAPS = [
     a_node_group_has_no_remote_access_that_nobody_asked_for,
     a_node_group_has_its_cluster_s_version,
     a_launch_template_says_what_a_node_group_does_not,
+    a_node_group_has_its_instance_types_from_one_place,
+    the_latest_version_of_a_launch_template_is_a_number,
+    a_node_group_is_not_newer_than_its_cluster,
     a_node_group_s_update_can_be_asked_after,
     a_node_group_is_upgraded_up_to_its_cluster_s_version,
     a_node_group_moves_to_another_version_of_its_launch_template_alone,

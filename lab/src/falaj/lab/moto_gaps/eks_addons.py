@@ -54,14 +54,11 @@ class Addons(Base):
     def update_addon(self) -> ActionResult:
         """Change an add-on's version, settings or roles."""
         addon, given = self._addon(), self.given
-        changed = {name: given[name] for name in SETTINGS if name in given}
-        for name, value in changed.items():
-            addon[name] = value or None
-        if "podIdentityAssociations" in given:
-            wanted = changed["podIdentityAssociations"] = given["podIdentityAssociations"]
-            self._dissociate(addon["addonArn"])
-            namespace = addon["namespaceConfig"]["namespace"]
+        changed = {name: given[name] for name in [*SETTINGS, "podIdentityAssociations"] if name in given}
+        if "podIdentityAssociations" in changed:
+            namespace, wanted = addon["namespaceConfig"]["namespace"], changed["podIdentityAssociations"]
             addon["podIdentityAssociations"] = self._associate(addon["addonArn"], namespace, wanted)
+        addon |= {name: changed[name] or None for name in SETTINGS if name in changed}
         addon["modifiedAt"] = utcnow()
         return self.updated("AddonUpdate", changed, addonName=addon["addonName"])
 
@@ -112,15 +109,12 @@ class Addons(Base):
         return self.found("associations", identifier, f"No association found with id: {identifier}")
 
     def _new_association(self, given: Kept) -> Kept:
-        place = {name: given[name] for name in ("namespace", "serviceAccount")}
-        for other in self.kept("associations").values():
-            if place.items() <= other.items():
-                message = f"Association already exists: {other['associationId']}"
-                raise ResourceInUseException(clusterName=self.cluster.name, message=message)
+        self._check_free(given["namespace"], given["serviceAccount"])
         identifier = "a-" + mock_random.get_random_string(17, lower_case=True)
         association: Kept = {
             "clusterName": self.cluster.name,
-            **place,
+            "namespace": given["namespace"],
+            "serviceAccount": given["serviceAccount"],
             "roleArn": given["roleArn"],
             "associationArn": self.arn("podidentityassociation", identifier),
             "associationId": identifier,
@@ -135,8 +129,19 @@ class Addons(Base):
         self.kept("associations")[identifier] = association
         return association
 
+    def _check_free(self, namespace: str, account: str, owner: str | None = None) -> None:
+        """Refuse a second role for a service account; what the owner itself has is about to be replaced."""
+        for other in self.kept("associations").values():
+            taken = (other["namespace"], other["serviceAccount"]) == (namespace, account)
+            if taken and (owner is None or other["ownerArn"] != owner):
+                message = f"Association already exists: {other['associationId']}"
+                raise ResourceInUseException(clusterName=self.cluster.name, message=message)
+
     def _associate(self, addon: str, namespace: str, wanted: list[Kept]) -> list[str]:
-        """Make the associations of an add-on; return their ARNs."""
+        """Give an add-on these associations instead of those that it had; return their ARNs."""
+        for one in wanted:
+            self._check_free(namespace, one["serviceAccount"], addon)
+        self._dissociate(addon)
         owned = {"namespace": namespace, "ownerArn": addon}
         return [self._new_association({**one, **owned})["associationArn"] for one in wanted]
 

@@ -50,15 +50,13 @@ def _observed(aws: Aws, identifier: str, props: Props) -> Props:
     """Return the newest version's data under Pulumi's names."""
     del aws, identifier
     data = dict(props.pop("data") or {})
-    # moto mixes the template's own tags in among those of what it launches.
-    specifications = [s for s in data.pop("tagSpecifications", []) if s["resourceType"] != "launch-template"]
     found: Props = {
         name: data.get(RENAMED[name][0].lower() + RENAMED[name][1:] if name in RENAMED else name)
         for name in DATA.split()
     }
     found["tagSpecifications"] = [
         {"resourceType": s["resourceType"], "tags": {t["key"]: t["value"] for t in s.get("tags", [])}}
-        for s in specifications
+        for s in data.get("tagSpecifications", [])
     ]
     for interface in found["networkInterfaces"] or []:
         if "groups" in interface:
@@ -104,10 +102,8 @@ TEMPLATE = resource(
             "ec2.describe_launch_templates",
             {"LaunchTemplateIds": ["@id"]},
             "LaunchTemplates[0]",
-            "name=LaunchTemplateName defaultVersion=DefaultVersionNumber latestVersion=LatestVersionNumber",
+            "name=LaunchTemplateName defaultVersion=DefaultVersionNumber latestVersion=LatestVersionNumber tags",
         ),
-        # moto answers a template's first tags for ever; asked for tags alone it knows the present ones.
-        Look("ec2.describe_tags", {"Filters": [{"Name": "resource-id", "Values": ["@id"]}]}, fields="tags"),
         Look(
             "ec2.describe_launch_template_versions",
             {"LaunchTemplateId": "@id", "Versions": ["$Latest"]},

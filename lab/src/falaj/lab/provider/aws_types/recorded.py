@@ -44,20 +44,13 @@ ARN_PATHS = {
     "aws:sfn/stateMachine:StateMachine": "stateMachine:{name}",
     "aws:backup/vault:Vault": "backup-vault:{name}",
     "aws:cloudtrail/trail:Trail": "trail/{name}",
-    "aws:eks/addon:Addon": "addon/{clusterName}/{addonName}/{id}",
-    "aws:eks/podIdentityAssociation:PodIdentityAssociation": "podidentityassociation/{clusterName}/{id}",
     "aws:eks/fargateProfile:FargateProfile": "fargateprofile/{clusterName}/{id}",
-    "aws:eks/accessEntry:AccessEntry": "access-entry/{clusterName}/{principalArn}",
     "aws:rds/instance:Instance": "db:{id}",
     "aws:rds/cluster:Cluster": "cluster:{id}",
 }
 """The last part of an ARN where it is not type and identifier."""
 
 IDENTIFIERS = {
-    "aws:eks/addon:Addon": "{clusterName}:{addonName}",
-    "aws:eks/accessEntry:AccessEntry": "{clusterName}:{principalArn}",
-    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": "{clusterName}#{principalArn}#{policyArn}",
-    "aws:eks/podIdentityAssociation:PodIdentityAssociation": "a-{random}",
     "aws:ec2/eip:Eip": "eipalloc-{random}",
     "aws:ec2/natGateway:NatGateway": "nat-{random}",
     "aws:ec2/instance:Instance": "i-{random}",
