@@ -52,7 +52,9 @@ CHANGES: Mapping[str, Sequence[Change]] = {
             {
                 **_SHARED,
                 "Cluster": {"cluster": {"version": "1.36", "log_days": 400}},
-                "GpuNodePool": {"gpu": {"max_nodes": 6, "disk_gib": 300, "node_labels": {"falaj.example/changed": "yes"}}},
+                "GpuNodePool": {
+                    "gpu": {"max_nodes": 6, "disk_gib": 300, "node_labels": {"falaj.example/changed": "yes"}}
+                },
             },
         ),
         Change("replacements", {**_REPLACED, "GpuNodePool": {"gpu": {"instance_types": ["g5.48xlarge"]}}}),
@@ -89,9 +91,7 @@ def _open_bucket(aws: Aws, bucket: Mapping[str, Any]) -> None:
 
 
 def _suspend_versions(aws: Aws, bucket: Mapping[str, Any]) -> None:
-    aws.client("s3").put_bucket_versioning(
-        Bucket=bucket["bucket"], VersioningConfiguration={"Status": "Suspended"}
-    )
+    aws.client("s3").put_bucket_versioning(Bucket=bucket["bucket"], VersioningConfiguration={"Status": "Suspended"})
 
 
 def _loosen_key(aws: Aws, key: Mapping[str, Any]) -> None:
@@ -121,8 +121,8 @@ def _delete_flow_log(aws: Aws, log: Mapping[str, Any]) -> None:
     aws.client("ec2").delete_flow_logs(FlowLogIds=[log["id"]])
 
 
-def _delete_lifecycle(aws: Aws, lifecycle: Mapping[str, Any]) -> None:
-    aws.client("s3").delete_bucket_lifecycle(Bucket=lifecycle["bucket"])
+def _delete_alias(aws: Aws, alias: Mapping[str, Any]) -> None:
+    aws.client("kms").delete_alias(AliasName=alias["name"])
 
 
 def _grow_pool(aws: Aws, pool: Mapping[str, Any]) -> None:
@@ -143,7 +143,7 @@ DISTURBANCES: Mapping[str, Sequence[Disturbance]] = {
     "local": (
         Disturbance("a bucket opened", "models-bucket", _open_bucket),
         Disturbance("versions suspended", "datasets-bucket", _suspend_versions),
-        Disturbance("a lifecycle deleted", "logs-lifecycle", _delete_lifecycle),
+        Disturbance("an alias deleted", "nodes-alias", _delete_alias),
         Disturbance("a key's policy loosened", "nodes-key", _loosen_key),
         Disturbance("tags of a network", "network-vpc", _tag_vpc),
         Disturbance("a port opened to everybody", "network-endpoints", _open_group),

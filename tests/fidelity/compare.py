@@ -61,7 +61,7 @@ def inventories(left: Mapping[str, list[Any]], right: Mapping[str, list[Any]]) -
 def states(
     left: list[dict[str, Any]], right: list[dict[str, Any]], named: tuple[Names, Names]
 ) -> Iterator[tuple[str, str, Any, Any]]:
-    """Yield resource, path and values of each difference between two states: in what is AWS's, and the stack's outputs."""
+    """Yield resource, path and values of each difference between two states: AWS's resources and the stack."""
     ours, theirs = ({each["urn"]: each for each in resources} for resources in (left, right))
     for urn in sorted({*ours, *theirs}):
         one, other = ours.get(urn), theirs.get(urn)
@@ -69,19 +69,31 @@ def states(
             yield title(urn), "", ABSENT if one is None else "exists", ABSENT if other is None else "exists"
         elif one["type"].startswith("aws:") or one["type"] == "pulumi:pulumi:Stack":
             for part in ("inputs", "outputs"):
-                values = (names.value(each.get(part) or {}) for names, each in zip(named, (one, other), strict=True))
-                yield from ((title(urn), *leaf) for leaf in leaves(*values, part))
+                given, made = named[0].value(one.get(part) or {}), named[1].value(other.get(part) or {})
+                yield from ((title(urn), *leaf) for leaf in leaves(given, made, part))
 
 
-def plan(preview: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what a preview would do: for each resource the operations, and the kind of change of each property."""
-    planned: dict[str, dict[str, Any]] = {}
+@dataclass(frozen=True)
+class Plan:
+    """What a preview would do to one resource."""
+
+    operations: tuple[str, ...]
+    properties: Mapping[str, str] | None = None
+    """The kind of change of each property, where the preview names some."""
+
+
+SAME = Plan(("same",))
+
+
+def plan(preview: Mapping[str, Any]) -> dict[str, Plan]:
+    """Return what a preview would do, by resource; what stays as it is is left out."""
+    planned: dict[str, Plan] = {}
     for step in preview.get("steps", []):
         if step["op"] not in ("same", "read", "refresh"):
-            told = planned.setdefault(title(step["urn"]), {"operations": [], "properties": None})
-            told["operations"].append(step["op"])
-            if step.get("detailedDiff"):
-                told["properties"] = {path: how["kind"] for path, how in step["detailedDiff"].items()}
+            resource = title(step["urn"])
+            before = planned.get(resource, Plan(()))
+            kinds = {path: how["kind"] for path, how in (step.get("detailedDiff") or {}).items()}
+            planned[resource] = Plan((*before.operations, step["op"]), kinds or before.properties)
     return planned
 
 
@@ -100,26 +112,26 @@ def plans(left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[tuple[s
     Properties are compared where both sides name some: the engine itself names none for what it replaces because of
     another resource.
     """
-    ours, theirs = refusals(left), refusals(right)
-    for resource in sorted({*ours, *theirs}):
-        one, other = ours.get(resource, ABSENT), theirs.get(resource, ABSENT)
+    refused = refusals(left), refusals(right)
+    for resource in sorted({*refused[0], *refused[1]}):
+        one, other = (each.get(resource, ABSENT) for each in refused)
         property, properties = _property(one), {_property(one), _property(other)}
         if ABSENT in (one, other):
             properties.discard("")
             yield resource, f"refused ({'/'.join(properties)})" if properties else "refused", one, other
         elif len(properties) == 2:
             yield resource, "refused property", property, _property(other)
-    if ours or theirs:
+    if any(refused):
         return  # A preview that failed says nothing of the rest.
-    planned = plan(left), plan(right)
-    for resource in sorted({*planned[0], *planned[1]}):
-        one, other = (each.get(resource, {"operations": ["same"], "properties": None}) for each in planned)
-        if one["operations"] != other["operations"]:
-            properties = sorted({**(one["properties"] or {}), **(other["properties"] or {})})
+    ours, theirs = plan(left), plan(right)
+    for resource in sorted({*ours, *theirs}):
+        one, other = ours.get(resource, SAME), theirs.get(resource, SAME)
+        if one.operations != other.operations:
+            properties = sorted({*(one.properties or ()), *(other.properties or ())})
             where = f"operation ({', '.join(properties)})" if properties else "operation"
-            yield resource, where, one["operations"], other["operations"]
-        elif one["properties"] is not None and other["properties"] is not None:
-            yield from ((resource, *leaf) for leaf in leaves(one["properties"], other["properties"]))
+            yield resource, where, "/".join(one.operations), "/".join(other.operations)
+        elif one.properties is not None and other.properties is not None:
+            yield from ((resource, *leaf) for leaf in leaves(one.properties, other.properties))
 
 
 def title(urn: str) -> str:

@@ -18,9 +18,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import gaps
-from judge import Judge
-from sides import PROVIDERS, SideError, platform, two_labs
 from changes import CHANGES, DISTURBANCES
+from judge import Judge
+from sides import PROVIDERS, platform, two_labs
 
 from falaj.lab import tools
 from falaj.lab.plugins import BRIDGED
@@ -37,17 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     stacks = options.stack or STACKS
     if tools.resolve(BRIDGED).path is None:
-        print("The bridged provider is built first; `falaj-lab install --aws bridged` does that alone.", file=sys.stderr)
+        print(
+            "The bridged provider is built first; `falaj-lab install --aws bridged` does that alone.", file=sys.stderr
+        )
     judges = [Judge(stack, CHANGES[stack], DISTURBANCES[stack]) for stack in stacks]
-    try:
-        for judge in judges:
-            with tempfile.TemporaryDirectory(prefix="falaj-fidelity-") as folder:
-                place = options.keep / judge.stack if options.keep else Path(folder)
-                with two_labs(place, platform(judge.stack), keep=bool(options.keep)) as sides:
-                    judge.whole(sides)
-    except SideError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    for judge in judges:
+        with tempfile.TemporaryDirectory(prefix="falaj-fidelity-") as folder:
+            place = options.keep / judge.stack if options.keep else Path(folder)
+            with two_labs(place, platform(judge.stack), keep=bool(options.keep)) as sides:
+                judge.whole(sides)
     found = gaps.explain([each for judge in judges for each in judge.differences], gaps.read(), stacks)
     print(as_json(judges, found) if options.json else as_text(judges, found))
     return 1 if found.unexplained or found.stale else 0

@@ -16,7 +16,7 @@ _EMPTY: tuple[Any, ...] = (None, "", 0, False, [], {}, ABSENT)
 
 @dataclass(frozen=True)
 class Gap:
-    """One explained difference; each pattern is a regular expression that must match the whole text, none matches all."""
+    """One explained difference; each pattern is a regular expression for the whole text, and none matches all."""
 
     why: str
     stack: str | None = None

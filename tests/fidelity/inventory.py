@@ -36,7 +36,8 @@ class Aws:
     def client(self, service: str) -> Client:
         """Return the client of a service."""
         if service not in self._clients:
-            self._clients[service] = boto3.client(
+            make: Any = boto3.client  # its stubs know services by their literal names only
+            self._clients[service] = make(
                 service,
                 endpoint_url=self._env["AWS_ENDPOINT_URL"],
                 region_name=self._env["AWS_REGION"],
@@ -177,6 +178,10 @@ def _policies(iam: Client) -> Iterator[Thing]:
         yield arn, {"policy": ask(iam, "get_policy", PolicyArn=arn), "version": version}
 
 
+def _profiles(iam: Client) -> Iterator[Thing]:
+    return ((item["InstanceProfileName"], item) for item in pages(iam, "list_instance_profiles", "InstanceProfiles"))
+
+
 def _oidc_providers(iam: Client) -> Iterator[Thing]:
     for item in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]:
         yield item["Arn"], ask(iam, "get_open_id_connect_provider", OpenIDConnectProviderArn=item["Arn"])
@@ -202,11 +207,24 @@ def _clusters(eks: Client) -> Iterator[Thing]:
         yield name, ask(eks, "describe_cluster", name=name)["cluster"]
 
 
-def _node_groups(eks: Client) -> Iterator[Thing]:
-    for cluster in pages(eks, "list_clusters", "clusters"):
-        for name in pages(eks, "list_nodegroups", "nodegroups", clusterName=cluster):
-            found = ask(eks, "describe_nodegroup", clusterName=cluster, nodegroupName=name)["nodegroup"]
-            yield f"{cluster}/{name}", found
+def _of_cluster(listed: str, key: str, described: str, parameter: str) -> Callable[[Client], Iterator[Thing]]:
+    """List what belongs to each cluster and is described by its name there."""
+
+    def things(eks: Client) -> Iterator[Thing]:
+        for cluster in pages(eks, "list_clusters", "clusters"):
+            for item in pages(eks, listed, key, clusterName=cluster):
+                name = item["associationId"] if isinstance(item, dict) else item
+                yield f"{cluster}/{name}", ask(eks, described, clusterName=cluster, **{parameter: name})
+
+    return things
+
+
+def _access_entries(eks: Client) -> Iterator[Thing]:
+    entries = _of_cluster("list_access_entries", "accessEntries", "describe_access_entry", "principalArn")
+    for identity, facts in entries(eks):
+        cluster, _, principal = identity.partition("/")
+        policies = ask(eks, "list_associated_access_policies", clusterName=cluster, principalArn=principal)
+        yield identity, {**facts, "policies": policies.get("associatedAccessPolicies", policies)}
 
 
 LISTINGS = (
@@ -222,10 +240,10 @@ LISTINGS = (
                 "aws:iam/role:Role",
                 "aws:iam/rolePolicy:RolePolicy",
                 "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-                "aws:iam/instanceProfile:InstanceProfile",
             }
         ),
     ),
+    Listing("instance profile", "iam", _profiles, frozenset({"aws:iam/instanceProfile:InstanceProfile"})),
     Listing("managed policy", "iam", _policies, frozenset({"aws:iam/policy:Policy"})),
     Listing(
         "OIDC provider", "iam", _oidc_providers, frozenset({"aws:iam/openIdConnectProvider:OpenIdConnectProvider"})
@@ -249,9 +267,7 @@ LISTINGS = (
         ),
     ),
     Listing("VPC", "ec2", _vpcs, frozenset({"aws:ec2/vpc:Vpc"})),
-    Listing(
-        "subnet", "ec2", _of_ec2("describe_subnets", "Subnets", "SubnetId"), frozenset({"aws:ec2/subnet:Subnet"})
-    ),
+    Listing("subnet", "ec2", _of_ec2("describe_subnets", "Subnets", "SubnetId"), frozenset({"aws:ec2/subnet:Subnet"})),
     Listing(
         "route table",
         "ec2",
@@ -286,12 +302,38 @@ LISTINGS = (
         frozenset({"aws:ec2/vpcEndpoint:VpcEndpoint"}),
     ),
     Listing(
-        "flow log", "ec2", _of_ec2("describe_flow_logs", "FlowLogs", "FlowLogId"), frozenset({"aws:ec2/flowLog:FlowLog"})
+        "flow log",
+        "ec2",
+        _of_ec2("describe_flow_logs", "FlowLogs", "FlowLogId"),
+        frozenset({"aws:ec2/flowLog:FlowLog"}),
     ),
-    Listing(
-        "prefix list", "ec2", _prefix_lists, frozenset({"aws:ec2/managedPrefixList:ManagedPrefixList"})
-    ),
+    Listing("prefix list", "ec2", _prefix_lists, frozenset({"aws:ec2/managedPrefixList:ManagedPrefixList"})),
     Listing("launch template", "ec2", _launch_templates, frozenset({"aws:ec2/launchTemplate:LaunchTemplate"})),
     Listing("cluster", "eks", _clusters, frozenset({"aws:eks/cluster:Cluster"})),
-    Listing("node group", "eks", _node_groups, frozenset({"aws:eks/nodeGroup:NodeGroup"})),
+    Listing(
+        "node group",
+        "eks",
+        _of_cluster("list_nodegroups", "nodegroups", "describe_nodegroup", "nodegroupName"),
+        frozenset({"aws:eks/nodeGroup:NodeGroup"}),
+    ),
+    Listing(
+        "access entry",
+        "eks",
+        _access_entries,
+        frozenset({"aws:eks/accessEntry:AccessEntry", "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"}),
+    ),
+    Listing(
+        "add-on",
+        "eks",
+        _of_cluster("list_addons", "addons", "describe_addon", "addonName"),
+        frozenset({"aws:eks/addon:Addon"}),
+    ),
+    Listing(
+        "pod identity association",
+        "eks",
+        _of_cluster(
+            "list_pod_identity_associations", "associations", "describe_pod_identity_association", "associationId"
+        ),
+        frozenset({"aws:eks/podIdentityAssociation:PodIdentityAssociation"}),
+    ),
 )

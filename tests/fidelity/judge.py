@@ -2,12 +2,12 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from changes import Change, Disturbance
-from compare import ABSENT, Difference, inventories, plan, plans, refusals, states
+from compare import Difference, inventories, plans, refusals, states
 from inventory import comparable, unlisted
 from normalize import Names, plain
 from sides import Side, SideError, both
@@ -32,10 +32,13 @@ class Judge:
         self._changes, self._disturbances, self._progress = changes, disturbances, progress
 
     def whole(self, sides: Sides) -> None:
-        """Bring the stack up, compare, change, disturb, mend, and take it down again."""
+        """Bring the stack up, compare, change, disturb, mend, and take it down again.
+
+        What fails on one side is a difference as well, and the rest is still compared.
+        """
+        bare = both(sides, lambda side: comparable(side.aws.inventory(), Names()))
+        self.same("deploy", inventories(*bare))
         with self._phase("deploy"):
-            bare = both(sides, lambda side: comparable(side.aws.inventory(), Names()))
-            self.same("deploy", inventories(*bare))
             both(sides, Side.up)
         self.made(sides)
         self.quiet(sides)
@@ -48,7 +51,9 @@ class Judge:
         """Compare what exists now, and what Pulumi knows of it."""
         with self._phase("inventory"):
             resources = both(sides, Side.resources)
-            for name in unlisted(each["type"] for side in resources for each in side if each["type"].startswith("aws:")):
+            for name in unlisted(
+                each["type"] for side in resources for each in side if each["type"].startswith("aws:")
+            ):
                 self._add("inventory", name, "", "nothing lists it", "nothing lists it")
             named = Names(resources[0]), Names(resources[1])
             found = both(sides, lambda side: side.aws.inventory())
@@ -61,18 +66,16 @@ class Judge:
         """See that neither side has anything to do after a deployment."""
         for phase, options in (("preview", ()), ("preview --refresh", ("--refresh",))):
             with self._phase(phase):
-                for name, preview in zip(("emulated", "bridged"), both(sides, lambda side: side.preview(*options)), strict=True):
-                    planned = {**plan(preview), **{title: {"operations": [why], "properties": None} for title, why in refusals(preview).items()}}
-                    for resource, told in planned.items():
-                        what = f"{'/'.join(told['operations'])} {told['properties'] or ''}".strip()
-                        values = (what, "same") if name == "emulated" else ("same", what)
-                        self._add(phase, resource, f"{name} changes it", *values)
+                emulated, bridged = both(sides, lambda side, options=options: side.preview(*options))
+                nothing: dict[str, Any] = {}
+                self.same(phase, plans(emulated, nothing))
+                self.same(phase, plans(nothing, bridged))
 
     def changed(self, sides: Sides) -> None:
         """Compare what both sides would do for the same changes."""
         for change in self._changes:
             with self._phase(f"change: {change.title}"):
-                previews = both(sides, lambda side: side.preview(arguments=change.arguments))
+                previews = both(sides, lambda side, change=change: side.preview(arguments=change.arguments))
                 self.same(f"change: {change.title}", plans(*previews))
                 for component in untouched(change, previews):
                     self._add(f"change: {change.title}", component, "(test)", "changes nothing", "changes nothing")
@@ -86,7 +89,7 @@ class Judge:
             self.same("drift", inventories(*disturbed))
             self.same("drift", plans(*both(sides, lambda side: side.preview("--refresh"))))
         with self._phase("mended"):
-            both(sides, lambda side: side.pulumi("up", "--yes", "--refresh", "--skip-preview"))
+            both(sides, lambda side: side.pulumi("up", "--yes", "--refresh", "--skip-preview", "--suppress-outputs"))
             mended = both(sides, _comparable)
             self.same("mended", inventories(*mended))
             for side, one, other in zip(sides, before, mended, strict=True):
@@ -103,7 +106,7 @@ class Judge:
                 for thing, path, was, now in inventories(one, other):
                     self._add("destroy", thing, f"{path} ({side.provider} before and after)", was, now)
 
-    def same(self, phase: str, found: Iterator[tuple[str, str, Any, Any]]) -> None:
+    def same(self, phase: str, found: Iterable[tuple[str, str, Any, Any]]) -> None:
         """Keep what differs in a phase."""
         for difference in found:
             self._add(phase, *difference)
@@ -112,9 +115,13 @@ class Judge:
         self.differences.append(Difference(self.stack, phase, resource, path, emulated, bridged))
 
     @contextmanager
-    def _phase(self, name: str) -> Iterator[None]:
+    def _phase(self, name: str) -> Generator[None]:
         started, before = time.monotonic(), len(self.differences)
-        yield
+        try:
+            yield
+        except SideError as error:
+            values = ("failed", "") if error.provider == "emulated" else ("", "failed")
+            self._add(name, error.command, error.said, *values)
         self.seconds[name] = time.monotonic() - started
         found = len(self.differences) - before
         self._progress(f"{self.stack}: {name}: {self.seconds[name]:.1f} s, {found} differences before gaps")
@@ -130,7 +137,7 @@ def disturb(side: Side, disturbances: Sequence[Disturbance]) -> None:
     for disturbance in disturbances:
         resource = outputs.get(disturbance.resource)
         if resource is None:
-            raise SideError(f"{side.provider}: {disturbance.title}: the stack has no AWS resource {disturbance.resource}")
+            raise SideError(side.provider, disturbance.title, f"the stack has no AWS resource {disturbance.resource}")
         known = {name: plain(value) for name, value in resource["outputs"].items()}
         disturbance.do(side.aws, {**known, "id": resource["id"]})
 

@@ -38,7 +38,7 @@ VOLATILE = frozenset(
 """Properties that tell of the moment, the request or the lab and not of the thing."""
 BRIDGE = frozenset({"__meta", "__defaults", "__pulumi_raw_state_delta"})
 """What providers keep for themselves in Pulumi's state."""
-_SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - Pulumi's mark of a secret in a state, not a secret
+_SECRET = "4dabf18193072939515e22adb298388d"  # how Pulumi marks a secret in its state
 _RANDOM = re.compile(r"[0-9a-f]{7,}|\b(?=[A-Z]*\d)[0-9A-Z]{12,}\b|-(?=[a-z]*\d)[0-9a-z]{17}\b")
 # moto's one account, and its canonical user: the same in every lab.
 _FIXED = re.compile("123456789012|75aa57f09aa0c8caeab4f8c24e99d10f8e7faeebf76c078efc7c6caea54ba06a")
@@ -118,7 +118,7 @@ class Names:
 
 
 def plain(value: Any) -> Any:
-    """Return what a secret of Pulumi's state holds, or the value itself; the state must be exported with its secrets."""
+    """Return what a secret of a state that was exported with its secrets holds, or the value itself."""
     if isinstance(value, Mapping) and _SECRET in value and "plaintext" in value:
         return json.loads(value["plaintext"])
     return value

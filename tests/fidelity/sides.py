@@ -1,7 +1,6 @@
 """The two sides of the comparison: one program in two labs, one with each provider."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -24,6 +23,10 @@ T = TypeVar("T")
 
 class SideError(Exception):
     """A command that had to succeed failed on one side."""
+
+    def __init__(self, provider: str, command: str, said: str) -> None:
+        super().__init__(f"{provider}: {command} failed: {said}")
+        self.provider, self.command, self.said = provider, command, said
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,7 @@ class Side:
             stdin=subprocess.DEVNULL,
         )
         if check and done.returncode:
-            last = "\n".join((done.stdout + done.stderr).splitlines()[-30:])
-            raise SideError(f"{self.provider}: {' '.join(command)} ended with {done.returncode}:\n{last}")
+            raise SideError(self.provider, " ".join(command), errors(done.stdout + done.stderr))
         return done.stdout
 
     def up(self) -> None:
@@ -101,7 +103,7 @@ class Side:
         try:
             return json.loads(said)
         except json.JSONDecodeError:
-            raise SideError(f"{self.provider}: pulumi preview gave no JSON: {said[-500:]}") from None
+            raise SideError(self.provider, "pulumi preview --json", errors(said)) from None
 
     def resources(self) -> list[dict[str, Any]]:
         """Return the stack's state, secrets in plain."""
@@ -126,6 +128,13 @@ def two_labs(folder: Path, program: Program, keep: bool = False) -> Generator[tu
                 lab = labs.enter_context(temporary_lab(root, aws=provider))
             sides.append(Side(provider, lab, program))
         yield sides[0], sides[1]
+
+
+def errors(said: str) -> str:
+    """Return the lines that tell of an error, each once, else the last ones."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    told = [f"error: {line.partition('error:')[2].strip()}" for line in lines if "error:" in line]
+    return "; ".join(dict.fromkeys(told)) or " / ".join(lines[-5:])
 
 
 def both(sides: Sequence[Side], action: Callable[[Side], T]) -> tuple[T, T]:

@@ -52,13 +52,15 @@ def test_states_are_compared_by_what_each_resource_was_given_and_gives() -> None
 
 
 def test_an_update_here_and_a_replacement_there_is_named_with_the_property() -> None:
-    found = plans({"steps": [step("a", "update", cidr="update")]}, {"steps": [step("a", "replace", cidr="update-replace")]})
-    assert list(found) == [("a aws:ec2/vpc:Vpc", "operation (cidr)", ["update"], ["replace"])]
+    found = plans(
+        {"steps": [step("a", "update", cidr="update")]}, {"steps": [step("a", "replace", cidr="update-replace")]}
+    )
+    assert list(found) == [("a aws:ec2/vpc:Vpc", "operation (cidr)", "update", "replace")]
 
 
 def test_a_change_on_one_side_only_is_a_difference() -> None:
     found = plans({"steps": [step("a", "same")]}, {"steps": [step("a", "update", x="update")]})
-    assert list(found) == [("a aws:ec2/vpc:Vpc", "operation (x)", ["same"], ["update"])]
+    assert list(found) == [("a aws:ec2/vpc:Vpc", "operation (x)", "same", "update")]
 
 
 def test_properties_are_compared_where_both_sides_name_some() -> None:

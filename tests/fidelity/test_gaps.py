@@ -1,5 +1,6 @@
 """The table of known gaps."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,7 @@ from gaps import Gap, explain, read
 
 
 def difference(**changed: Any) -> Difference:
-    given = {"stack": "local", "phase": "state", "resource": "a T", "path": "outputs.x", "emulated": 1, "bridged": 2}
-    return Difference(**{**given, **changed})
+    return replace(Difference("local", "state", "a T", "outputs.x", 1, 2), **changed)
 
 
 def test_a_gap_explains_what_matches_all_of_its_patterns() -> None:

@@ -77,10 +77,9 @@ def test_an_honest_provider_is_found_to_be_so(sides: tuple[Side, Side]) -> None:
 def test_a_replacement_that_is_called_an_update_is_caught(sides: tuple[Side, Side], plugin: Path) -> None:
     lie(plugin, "replacement")
     caught = judged(sides)
-    assert {(each.phase, each.resource) for each in caught} == {("change: addresses", "subnet aws:ec2/subnet:Subnet")}
-    assert {(each.path, *map(str, (each.emulated, each.bridged))) for each in caught} == {
-        ("operation (cidrBlock)", "['update']", "['replace']")
-    }
+    assert [(each.phase, each.resource, each.path, each.emulated, each.bridged) for each in caught] == [
+        ("change: addresses", "subnet aws:ec2/subnet:Subnet", "operation (cidrBlock)", "update", "replace")
+    ]
 
 
 def test_an_output_with_a_wrong_name_is_caught(sides: tuple[Side, Side], plugin: Path) -> None:

@@ -39,7 +39,9 @@ def test_what_a_resource_tells_of_itself_is_named_by_where_it_tells_it() -> None
     assert names().value("rtb-00112233445566778") == "<vpc.mainRouteTableId>"
 
 
-@pytest.mark.parametrize("fixed", ["123456789012", "alias/local/nodes", "10.20.0.0/16", "ENCRYPT_DECRYPT", "falaj-local"])
+@pytest.mark.parametrize(
+    "fixed", ["123456789012", "alias/local/nodes", "10.20.0.0/16", "ENCRYPT_DECRYPT", "falaj-local"]
+)
 def test_what_is_the_same_everywhere_stays(fixed: str) -> None:
     assert names().value(fixed) == fixed
 

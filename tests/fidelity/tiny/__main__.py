@@ -19,7 +19,7 @@ def arguments(kind: str, name: str, **given: Any) -> dict[str, Any]:
 cloud = aws.Provider(
     "aws",
     region="me-central-1",
-    endpoints=[{service: ENDPOINT for service in ("ec2", "kms", "logs", "sts")}],
+    endpoints=[aws.ProviderEndpointArgs(ec2=ENDPOINT, kms=ENDPOINT, logs=ENDPOINT, sts=ENDPOINT)],
     default_tags={"tags": {"owner": "fidelity"}},
     skip_metadata_api_check=True,
 )

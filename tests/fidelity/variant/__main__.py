@@ -3,6 +3,7 @@
 The variable holds JSON: component type, then its name, then the arguments that take the place of the composition's.
 """
 
+import importlib
 import json
 import os
 import runpy
@@ -24,7 +25,7 @@ def altered(make: Callable[..., Any], by_name: Mapping[str, Mapping[str, Any]]) 
 
 
 sys.path.insert(0, str(STACKS))
-import composition  # noqa: E402 - found below stacks/
+composition = importlib.import_module("composition")
 
 for component, by_name in json.loads(os.environ["FALAJ_FIDELITY_ARGUMENTS"]).items():
     setattr(composition, component, altered(getattr(composition, component), by_name))
