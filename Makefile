@@ -52,6 +52,11 @@ destroy: setup ## Destroy what `make up` made, and keep the lab running
 bench: setup ## Measure: figures for docs/benchmarks.md
 	@$(BIN)/python tests/bench/bench.py $(BENCH_ARGS)
 
+.PHONY: fidelity
+fidelity: setup ## Compare the emulated AWS provider with HashiCorp's, in two labs
+	@$(LAB) install --aws bridged
+	@$(BIN)/python tests/fidelity/fidelity.py $(FIDELITY_ARGS)
+
 .PHONY: lock
 lock: $(UV) ## Resolve every dependency again into requirements.lock
 	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header --group pyproject.toml:dev \
