@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from normalize import Names
 
 # What a thing is in, the nearest first; the default VPC is in nothing, and known by its addresses.
-_PARENTS = ("SubnetId", "AvailabilityZone", "VpcId", "CidrBlock")
+_PARENTS = ("SubnetId", "GroupId", "AvailabilityZone", "VpcId", "CidrBlock")
 Client = Any
 Thing = tuple[str, Any]
 """Identifier and everything that AWS says of the thing."""
@@ -60,7 +60,8 @@ def comparable(found: Mapping[str, Mapping[str, Any]], names: Names) -> dict[str
     result: dict[str, list[Any]] = {}
     for listing in LISTINGS:
         for identity, facts in found[listing.kind].items():
-            parent = next((names.text(str(facts[part])) for part in _PARENTS if part in facts), "")
+            parents = (str(facts[part]) for part in _PARENTS if part in facts)
+            parent = next((names.text(each) for each in parents if each != identity), "nothing")
             names.add(identity, f"<{listing.kind} of {parent}>")
     for listing in LISTINGS:
         for identity, facts in found[listing.kind].items():
@@ -94,6 +95,12 @@ def pages(client: Client, operation: str, key: str, **parameters: Any) -> Iterat
 
 def _of_ec2(operation: str, key: str, identity: str) -> Callable[[Client], Iterator[Thing]]:
     return lambda ec2: ((item[identity], item) for item in pages(ec2, operation, key))
+
+
+def _endpoints(ec2: Client) -> Iterator[Thing]:
+    for item in pages(ec2, "describe_vpc_endpoints", "VpcEndpoints"):
+        if item["State"] != "deleted":
+            yield item["VpcEndpointId"], item
 
 
 def _prefix_lists(ec2: Client) -> Iterator[Thing]:
@@ -298,7 +305,7 @@ LISTINGS = (
     Listing(
         "VPC endpoint",
         "ec2",
-        _of_ec2("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
+        _endpoints,
         frozenset({"aws:ec2/vpcEndpoint:VpcEndpoint"}),
     ),
     Listing(

@@ -30,6 +30,7 @@ VOLATILE = frozenset(
         "MacAddress",
         "PrivateDnsName",
         "PrivateIpAddress",
+        "ipv4",
         # moto draws the hosted zones of endpoints, too short to be told from a word.
         "HostedZoneId",
         "hostedZoneId",
@@ -39,13 +40,13 @@ VOLATILE = frozenset(
 BRIDGE = frozenset({"__meta", "__defaults", "__pulumi_raw_state_delta"})
 """What providers keep for themselves in Pulumi's state."""
 _SECRET = "4dabf18193072939515e22adb298388d"  # how Pulumi marks a secret in its state
-_RANDOM = re.compile(r"[0-9a-f]{7,}|\b(?=[A-Z]*\d)[0-9A-Z]{12,}\b|-(?=[a-z]*\d)[0-9a-z]{17}\b")
+_RANDOM = re.compile(r"[0-9a-f]{7,}|\bA(?:ROA|IDA|KIA|NPA)[0-9A-Z]{12,}\b|-(?=[a-z]*\d)[0-9a-z]{17}\b")
 # moto's one account, and its canonical user: the same in every lab.
 _FIXED = re.compile("123456789012|75aa57f09aa0c8caeab4f8c24e99d10f8e7faeebf76c078efc7c6caea54ba06a")
 _LEFT = (
     (re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b"), "<uuid>"),
     (re.compile(r"\b([a-z]+)-(?!123456789012\b)(?=[a-z]*\d)(?:[0-9a-f]{8}|[0-9a-z]{17})\b"), r"<\1>"),
-    (re.compile(r"\b(A[A-Z]{3})(?=[A-Z]*\d)[A-Z0-9]{12,}\b"), r"<\1>"),
+    (re.compile(r"\b(AROA|AIDA|AKIA|ANPA)[0-9A-Z]{12,}\b"), r"<\1>"),
     (re.compile(r"\b127\.0\.0\.1:\d+\b"), "<lab>"),
     # moto's clusters: their endpoint and their issuer.
     (re.compile(r"https://\w+\.\w+(\.[a-z0-9-]+\.eks\.amazonaws\.com)"), r"https://<cluster>\1"),
