@@ -817,6 +817,57 @@ def test_a_role_carries_its_own_policies(driver: Driver):
     assert driver.refresh(made) is None
 
 
+def test_the_secrets_of_a_cluster_are_encrypted_later_and_for_good(driver: Driver):
+    needs = Needs(driver)
+    inputs = {
+        "roleArn": needs.role.outputs["arn"],
+        "version": "1.33",
+        "vpcConfig": {"subnetIds": [needs.subnet("a"), needs.subnet("b")]},
+    }
+    made = driver.create("aws:eks/cluster:Cluster", "it", inputs)
+    encrypted = {
+        **inputs,
+        "encryptionConfig": {"provider": {"keyArn": needs.key.outputs["arn"]}, "resources": ["secrets"]},
+    }
+    assert not driver.diff(made, encrypted).replaces
+    made = driver.update(made, encrypted)
+    assert driver.refresh(made) == made
+    with pytest.raises(ProviderError, match="replace the cluster"):
+        driver.update(made, inputs)
+
+
+@pytest.mark.parametrize("named", [{"id"}, {"name"}])
+def test_a_node_group_goes_to_another_version_of_its_launch_template(driver: Driver, endpoint: str, named: set[str]):
+    needs = Needs(driver)
+    template = {name: needs.template.outputs[name] for name in named}
+    inputs = {
+        "clusterName": needs.cluster,
+        "nodeRoleArn": needs.role.outputs["arn"],
+        "subnetIds": [needs.subnet("a")],
+        "scalingConfig": {"minSize": 1, "maxSize": 1, "desiredSize": 1},
+        "launchTemplate": {**template, "version": "1"},
+        "nodeGroupName": "pool",
+    }
+    made = driver.create("aws:eks/nodeGroup:NodeGroup", "it", inputs)
+    moved = {**inputs, "launchTemplate": {**template, "version": needs.second_version}}
+    assert not driver.diff(made, moved).replaces
+    driver.update(made, moved)
+    group = aws(endpoint, "eks").describe_nodegroup(clusterName=needs.cluster, nodegroupName="pool")["nodegroup"]
+    assert group["launchTemplate"]["version"] == "2"
+
+
+def test_a_pod_identity_association_is_imported_as_the_official_provider_takes_it(driver: Driver):
+    needs = Needs(driver)
+    token = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
+    role = needs.role.outputs["arn"]
+    inputs = {"clusterName": needs.cluster, "namespace": "team", "serviceAccount": "trainer", "roleArn": role}
+    made = driver.create(token, "it", inputs)
+    imported = driver.import_(token, "imported", f"{needs.cluster},{made.id}")
+    assert imported is not None
+    assert imported.id == made.id
+    assert not driver.diff(imported, inputs).diffs
+
+
 def test_an_association_is_imported_as_the_official_provider_takes_it(driver: Driver):
     needs = Needs(driver)
     token = "aws:ec2/routeTableAssociation:RouteTableAssociation"
@@ -923,6 +974,15 @@ class TestAdoption:
         # The tag that marked the creation has gone.
         assert made.outputs["tagsAll"] == inputs.get("tags", {})
         assert second.refresh(made) == made
+
+    def test_so_is_a_pod_identity_association(
+        self, driver: Driver, endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        needs = Needs(driver)
+        place = {"clusterName": needs.cluster, "namespace": "team", "serviceAccount": "trainer"}
+        inputs = {**place, "roleArn": needs.role.outputs["arn"], "tags": {"a": "b"}}
+        token = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
+        self.test_what_was_in_flight_is_adopted(endpoint, tmp_path, token, inputs, monkeypatch)
 
 
 def dying_after(count: int, write: Callable[[Any], None]) -> Callable[[Any], None]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -19,8 +20,13 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from moto.backends import get_backend
+from moto.eks.models import EKSBackend
 
-from falaj.lab.state import REGION, free_port
+from falaj.lab.eks_nodes import EmulatedEks
+from falaj.lab.moto_state import MotoState
+from falaj.lab.nodes import NodeGroup
+from falaj.lab.state import ACCOUNT, REGION, free_port
 
 ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 PERSON = "arn:aws:iam::123456789012:role/aws-reserved/sso/people"
@@ -547,3 +553,74 @@ def test_moto_itself_does_not_so_that_the_lab_has_to(plain_moto: Aws, gap: Calla
     except (ClientError, BotoCoreError, KeyError):
         closed = False  # what cannot be asked is not done
     assert not closed, f"moto does this itself now ({gap.__name__}): take ours out of falaj.lab.moto_gaps"
+
+
+def test_all_of_it_is_there_after_the_server_was_killed(tmp_path: Path):
+    def seen(aws: Aws) -> list[Any]:
+        return [
+            {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+            for answer in (
+                aws.eks.describe_cluster(name=cluster),
+                aws.eks.describe_nodegroup(**group),
+                aws.eks.describe_access_entry(**named),
+                aws.eks.list_associated_access_policies(**named),
+                aws.eks.describe_addon(clusterName=cluster, addonName="vpc-cni"),
+                aws.eks.list_pod_identity_associations(clusterName=cluster),
+                aws.eks.describe_update(name=cluster, updateId=update["id"]),
+            )
+        ]
+
+    with serving("falaj.lab.moto_server", f"--data={tmp_path}") as aws:
+        named = aws.cluster_with_entries()
+        cluster = named["clusterName"]
+        group = aws.group(cluster, updateConfig={"maxUnavailable": 2})
+        aws.eks.create_access_entry(**named)
+        aws.eks.associate_access_policy(**named, policyArn=ADMIN, accessScope={"type": "cluster"})
+        wanted = [{"serviceAccount": "aws-node", "roleArn": aws.role()}]
+        aws.eks.create_addon(clusterName=cluster, addonName="vpc-cni", podIdentityAssociations=wanted)
+        update = aws.eks.update_cluster_version(name=cluster, version="1.34")["update"]
+        before = seen(aws)
+    with serving("falaj.lab.moto_server", f"--data={tmp_path}") as aws:
+        assert seen(aws) == before
+
+
+def test_what_was_written_before_the_gaps_were_closed_is_completed(tmp_path: Path):
+    state = MotoState(tmp_path)
+    answers = state.load()
+    backend: EKSBackend = get_backend("eks")[ACCOUNT][REGION]
+    role = f"arn:aws:iam::{ACCOUNT}:role/r"
+    backend.create_cluster("old", role, {"subnetIds": ["subnet-1"]}, version="1.33")
+    backend.create_nodegroup("old", role, "pool", ["subnet-1"], version="1.33")
+    state.write(state.dump(answers))
+    with serving("falaj.lab.moto_server", f"--data={tmp_path}") as aws:
+        found = aws.described("old")
+        assert (found["accessConfig"], found["upgradePolicy"]) == (
+            {"authenticationMode": "CONFIG_MAP"},
+            {"supportType": "EXTENDED"},
+        )
+        assert aws.eks.list_addons(clusterName="old")["addons"] == []
+        assert aws.eks.list_updates(name="old")["updateIds"] == []
+        assert aws.succeeded(aws.eks.update_cluster_version(name="old", version="1.34"), "old")
+        moved = aws.eks.update_nodegroup_version(clusterName="old", nodegroupName="pool", version="1.34")
+        assert aws.succeeded(moved, "old", nodegroupName="pool")
+
+
+def test_a_node_group_keeps_its_nodes_when_its_version_changes(labs_moto: Aws, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{labs_moto.port}")
+    for variable, value in {"DEFAULT_REGION": REGION, "ACCESS_KEY_ID": "lab", "SECRET_ACCESS_KEY": "lab"}.items():
+        monkeypatch.setenv(f"AWS_{variable}", value)
+
+    def of(named: dict[str, Any]) -> NodeGroup:
+        groups, unclear = EmulatedEks().groups()
+        assert not unclear
+        return next(group for group in groups if group.name == named["nodegroupName"])
+
+    versions = [("m5.large", "a"), ("m5.large", "b"), ("m5.xlarge", "b")]
+    template = labs_moto.template(*({"InstanceType": kind, "KeyName": key} for kind, key in versions))
+    named = labs_moto.group(labs_moto.cluster(), launchTemplate={"id": template, "version": "1"}, version="1.32")
+    before = of(named)
+    moved = {"id": template, "version": "2"}
+    labs_moto.eks.update_nodegroup_version(**named, launchTemplate=moved, version="1.33")
+    assert of(named) == before
+    labs_moto.eks.update_nodegroup_version(**named, launchTemplate={**moved, "version": "3"})
+    assert of(named).prefix != before.prefix  # other machines, other nodes

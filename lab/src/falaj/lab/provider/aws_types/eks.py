@@ -7,7 +7,7 @@ from falaj.lab.provider.aws_types import eks_access, eks_node_groups
 from falaj.lab.provider.aws_types.eks_tags import TAGS
 from falaj.lab.provider.aws_types.session import Aws
 from falaj.lab.provider.aws_types.table import Call, Look, Put, given, in_order, resource
-from falaj.lab.provider.kind import Autoname, Change
+from falaj.lab.provider.kind import Autoname, Change, ProviderError
 from falaj.lab.provider.values import Props, compact, has_unknown
 
 LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
@@ -85,6 +85,12 @@ def _configure_vpc(aws: Aws, identifier: str, change: Change) -> None:
             aws.call("eks.update_cluster_config", name=identifier, resourcesVpcConfig=parts)
 
 
+def _encrypt(aws: Aws, identifier: str, change: Change) -> None:
+    if change.observed.get("encryptionConfig"):
+        raise ProviderError("EKS keeps a cluster's encryption and its key for good: replace the cluster", certain=True)
+    aws.call("eks.associate_encryption_config", clusterName=identifier, encryptionConfig=_encryption(change.wanted))
+
+
 def _configure_auto_mode(aws: Aws, identifier: str, change: Change) -> None:
     """Change all three at once, as EKS wants them: on or off together."""
     wanted = {**change.observed, **change.wanted}
@@ -137,6 +143,7 @@ CLUSTER = resource(
         Put("computeConfig kubernetesNetworkConfig storageConfig", _configure_auto_mode),
         _configure("controlPlaneScalingConfig"),
         _configure("deletionProtection"),
+        Put("encryptionConfig", _encrypt),
         Put("enabledClusterLogTypes", Call("eks.update_cluster_config", {"name": "@id", "logging": _logging})),
         _configure("upgradePolicy"),
         Put("vpcConfig", _configure_vpc),
@@ -145,7 +152,7 @@ CLUSTER = resource(
     ],
     delete=Call("eks.delete_cluster", {"name": "@id"}),
     finish=_cluster,
-    replace="roleArn encryptionConfig kubernetesNetworkConfig.ipFamily kubernetesNetworkConfig.serviceIpv4Cidr "
+    replace="roleArn kubernetesNetworkConfig.ipFamily kubernetesNetworkConfig.serviceIpv4Cidr "
     "accessConfig.bootstrapClusterCreatorAdminPermissions",
     defaults={"bootstrapSelfManagedAddons": True},
     # EKS does not tell it.
