@@ -164,6 +164,12 @@ def a_cluster_tells_what_it_was_not_told(aws: Aws) -> bool:
     )
 
 
+def a_cluster_has_a_version_and_a_mode_that_exist(aws: Aws) -> bool:
+    code = "InvalidParameterException"
+    version = refused(lambda: aws.cluster(version="latest"), code, "unsupported Kubernetes version")
+    return version and refused(lambda: aws.cluster(accessConfig={"authenticationMode": "NONE"}), code, "mode NONE")
+
+
 def a_protected_cluster_cannot_be_deleted(aws: Aws) -> bool:
     cluster = aws.cluster(deletionProtection=True)
     is_refused = refused(lambda: aws.eks.delete_cluster(name=cluster), "InvalidRequestException", "protection")
@@ -471,6 +477,7 @@ GAPS = [
     a_cluster_keeps_its_access_config,
     a_cluster_keeps_its_upgrade_policy,
     a_cluster_tells_what_it_was_not_told,
+    a_cluster_has_a_version_and_a_mode_that_exist,
     a_protected_cluster_cannot_be_deleted,
     a_cluster_s_update_can_be_asked_after,
     an_update_changes_what_it_names_and_leaves_the_rest,

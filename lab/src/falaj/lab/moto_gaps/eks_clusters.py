@@ -7,9 +7,9 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.exceptions import InvalidSubnetIdError
 from moto.ec2.models import ec2_backends
 from moto.eks.exceptions import InvalidRequestException, ResourceNotFoundException
-from moto.eks.models import DEFAULT_KUBERNETES_NETWORK_CONFIG, Cluster
+from moto.eks.models import DEFAULT_KUBERNETES_NETWORK_CONFIG, DEFAULT_KUBERNETES_VERSION, Cluster
 
-from falaj.lab.moto_gaps.eks_kept import Base, Kept, refuse, tagged
+from falaj.lab.moto_gaps.eks_kept import Base, Kept, number, refuse, tagged
 
 KEPT = [
     "accessConfig",
@@ -58,6 +58,8 @@ class Clusters(Base):
 
     def create_cluster(self) -> ActionResult:
         """EKS keeps and completes what a cluster is made with; moto drops much, and leaves out what is left out."""
+        number(self.given.get("version", DEFAULT_KUBERNETES_VERSION))
+        _check_mode(self.given)
         answer = super().create_cluster()
         cluster = self.eks_backend.clusters[self.given["name"]]
         for name in KEPT:
@@ -68,7 +70,7 @@ class Clusters(Base):
         cluster.kubernetes_network_config = {"ipFamily": family, **range_, **cluster.kubernetes_network_config}
         cluster.logging = _logging({}, self.given.get("logging", {}))
         cluster.resources_vpc_config = {
-            "vpcId": self._vpc(self.given["resourcesVpcConfig"]["subnetIds"][0]),
+            "vpcId": self._vpc(self.given["resourcesVpcConfig"].get("subnetIds", [])),
             "endpointPrivateAccess": False,
             "endpointPublicAccess": True,
             "publicAccessCidrs": ["0.0.0.0/0"]
@@ -85,7 +87,7 @@ class Clusters(Base):
         kinds = {UPDATES[name] for name in changed}
         if len(kinds) != 1:
             raise refuse("Only one type of update can be allowed.")
-        mode = changed.get("accessConfig", {}).get("authenticationMode")
+        mode = _check_mode(changed)
         if mode:
             now = cluster.access_config["authenticationMode"]  # pyright: ignore  # moto's class has it from here
             if MODES.index(mode) <= MODES.index(now):
@@ -97,7 +99,8 @@ class Clusters(Base):
     def update_cluster_version(self) -> ActionResult:
         """EKS goes to the next minor version, one at a time; moto cannot change a version."""
         cluster, wanted = self.cluster, self.given["version"]
-        if _minor(wanted) != _minor(cluster.version) + 1:
+        major, minor = number(cluster.version)
+        if number(wanted) != (major, minor + 1):
             raise refuse(f"Unsupported Kubernetes minor version update from {cluster.version} to {wanted}")
         cluster.version = wanted
         return self.updated("VersionUpdate", {"version": wanted, "platformVersion": cluster.platformVersion})
@@ -139,11 +142,11 @@ class Clusters(Base):
                 return tags
         raise ResourceNotFoundException(message=f"No resource found with ARN: {arn}")
 
-    def _vpc(self, subnet: str) -> str | None:
-        """Return the VPC of a subnet; moto lets a cluster have subnets that do not exist."""
+    def _vpc(self, subnets: list[str]) -> str | None:
+        """Return the VPC of the subnets; moto lets a cluster have subnets that do not exist."""
         try:
-            return ec2_backends[self.current_account][self.region].get_subnet(subnet).vpc_id
-        except InvalidSubnetIdError:
+            return ec2_backends[self.current_account][self.region].get_subnet(subnets[0]).vpc_id
+        except (InvalidSubnetIdError, IndexError):
             return None
 
 
@@ -154,6 +157,14 @@ def _set(cluster: Cluster, name: str, value: Any) -> None:
         value = {part: value[part] for part in value if part != "bootstrapClusterCreatorAdminPermissions"}
     old = getattr(cluster, attribute, None)
     setattr(cluster, attribute, {**(old or {}), **value} if isinstance(value, dict) else value)
+
+
+def _check_mode(given: Kept) -> str | None:
+    """Return the authentication mode that is asked for, if it is one."""
+    mode = given.get("accessConfig", {}).get("authenticationMode")
+    if mode not in (None, *MODES):
+        raise refuse(f"unsupported authentication mode {mode}")
+    return mode
 
 
 def _logging(old: Kept, given: Kept) -> Kept:
@@ -168,7 +179,3 @@ def _logging(old: Kept, given: Kept) -> Kept:
         {"types": [name for name in LOG_TYPES if enabled.get(name, False) is on], "enabled": on} for on in (True, False)
     ]
     return {"clusterLogging": [setup for setup in setups if setup["types"]]}
-
-
-def _minor(version: str) -> int:
-    return int(version.partition(".")[2])

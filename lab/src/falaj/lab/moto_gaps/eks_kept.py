@@ -1,6 +1,7 @@
 """What the parts of EKS share: the request, the cluster that it is about, and what is kept with a cluster."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,6 +101,13 @@ def tagged(clusters: Iterator[Cluster]) -> Iterator[tuple[str, dict[str, str]]]:
         for kind, arn in _ARNS.items():
             for one in kept(cluster, kind).values():
                 yield one[arn], one["tags"]
+
+
+def number(version: str) -> tuple[int, ...]:
+    """Return a version of Kubernetes as it compares, refusing what is none."""
+    if not re.fullmatch(r"1\.\d+", version):
+        raise refuse(f"unsupported Kubernetes version {version}")
+    return tuple(int(part) for part in version.split("."))
 
 
 def refuse(message: str) -> InvalidParameterException:

@@ -7,7 +7,7 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
 from moto.eks.models import Nodegroup
 
-from falaj.lab.moto_gaps.eks_kept import Base, Kept, refuse
+from falaj.lab.moto_gaps.eks_kept import Base, Kept, number, refuse
 
 CONFIGURED = ["labels", "taints", "scalingConfig", "updateConfig", "nodeRepairConfig", "warmPoolConfig"]
 
@@ -54,7 +54,7 @@ class NodeGroups(Base):
         group, given = self._group, self.given
         version = given.get("version") or group.version
         self._check_version(version)
-        if _number(version) < _number(group.version):
+        if number(version) < number(group.version):
             raise refuse(f"Nodegroup version {version} is older than {group.version}: it cannot go back.")
         changed: Kept = {}
         if "launchTemplate" in given:
@@ -81,7 +81,7 @@ class NodeGroups(Base):
 
     def _check_version(self, version: str) -> None:
         newest = self.cluster.version
-        if _number(version) > _number(newest):
+        if number(version) > number(newest):
             raise refuse(f"Requested Nodegroup version {version} is greater than cluster version {newest}.")
 
     def _check_instance_types(self, template: LaunchTemplateVersion | None, given: list[str] | None) -> None:
@@ -113,7 +113,3 @@ def _reference(version: LaunchTemplateVersion) -> dict[str, str]:
 def _release(version: str) -> str:
     """Return a version of the image for a version of Kubernetes: of EKS's form, but emulated."""
     return f"{version}.0-20250101"
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
