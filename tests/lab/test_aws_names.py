@@ -35,7 +35,9 @@ The bridged `aws` provider serves {resources} resource types and {functions} fun
 generated schema is compared with the Python SDK `pulumi-aws` {sdk}: tokens, property names at every depth,
 required inputs, objects against lists. {same} types and functions are the same in all of it. These differ: the SDK
 follows a newer provider, so nearly all are properties that came later. A program that sets one of them is refused by
-the bridged provider, with the property's name. This list is made by `python tests/lab/test_aws_names.py`.
+the bridged provider, with the property's name. Six functions seem to take `tags`: one line of the source stands for
+their results and for the `tagsAll` of resources, which must be an input. This list is made by
+`python tests/lab/test_aws_names.py`.
 
 | type or function | only in the SDK | only in the bridged provider | otherwise |
 | --- | --- | --- | --- |
