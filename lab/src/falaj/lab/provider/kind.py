@@ -148,7 +148,8 @@ class Kind(Generic[S]):
         return frozenset(
             name
             for name in names
-            if not (_is_left_out(wanted.get(name)) and (name in self.computed or _is_zero(observed.get(name))))
+            if not (_is_left_out(wanted.get(name)) and name in self.computed)
+            and not (_says_nothing(wanted.get(name)) and _is_zero(observed.get(name)))
             and not self.same(declared, name, wanted.get(name), observed.get(name))
         )
 
