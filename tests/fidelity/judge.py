@@ -81,20 +81,21 @@ class Judge:
                     self._add(f"change: {change.title}", component, "(test)", "changes nothing", "changes nothing")
 
     def disturbed(self, sides: Sides) -> None:
-        """Change things behind Pulumi's back, compare what is seen of it, and mend it."""
+        """Change things behind Pulumi's back, compare what is seen of it, and mend it.
+
+        What differed between the sides before is not told again.
+        """
         with self._phase("drift"):
             before = both(sides, _comparable)
+            known = list(inventories(*before))
             both(sides, lambda side: disturb(side, self._disturbances))
-            disturbed = both(sides, _comparable)
-            self.same("drift", inventories(*disturbed))
+            self.same("drift", (each for each in inventories(*both(sides, _comparable)) if each not in known))
             self.same("drift", plans(*both(sides, lambda side: side.preview("--refresh"))))
         with self._phase("mended"):
             both(sides, lambda side: side.pulumi("up", "--yes", "--refresh", "--skip-preview", "--suppress-outputs"))
             mended = both(sides, _comparable)
-            self.same("mended", inventories(*mended))
-            for side, one, other in zip(sides, before, mended, strict=True):
-                for thing, path, was, now in inventories(one, other):
-                    self._add("mended", thing, f"{path} ({side.provider} before and after)", was, now)
+            self.same("mended", (each for each in inventories(*mended) if each not in known))
+            self._unchanged("mended", sides, before, mended)
 
     def gone(self, sides: Sides, bare: tuple[Inventory, Inventory]) -> None:
         """Destroy the stack, and compare what is left: as much as there was."""
@@ -102,9 +103,15 @@ class Judge:
             both(sides, Side.down)
             left = both(sides, lambda side: comparable(side.aws.inventory(), Names()))
             self.same("destroy", inventories(*left))
-            for side, one, other in zip(sides, bare, left, strict=True):
-                for thing, path, was, now in inventories(one, other):
-                    self._add("destroy", thing, f"{path} ({side.provider} before and after)", was, now)
+            self._unchanged("destroy", sides, bare, left)
+
+    def _unchanged(
+        self, phase: str, sides: Sides, before: tuple[Inventory, Inventory], after: tuple[Inventory, Inventory]
+    ) -> None:
+        """See that each side is as it was."""
+        for side, one, other in zip(sides, before, after, strict=True):
+            for thing, path, was, now in inventories(one, other):
+                self._add(phase, thing, f"{path} ({side.provider} before and after)", was, now)
 
     def same(self, phase: str, found: Iterable[tuple[str, str, Any, Any]]) -> None:
         """Keep what differs in a phase."""

@@ -24,6 +24,8 @@ VOLATILE = frozenset(
         "CreateTime",
         "CreatedTime",
         "RequestId",
+        "associatedAt",
+        "modifiedAt",
         "storedBytes",
         "certificateAuthority",
         # moto draws the addresses of network interfaces, not from their subnets.
