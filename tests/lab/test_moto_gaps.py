@@ -123,6 +123,19 @@ def a_bucket_is_created_with_its_tags(aws: Aws) -> bool:
     return True
 
 
+def a_rule_s_source_ports_and_protocol_change_in_place(aws: Aws) -> bool:
+    vpc = aws.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    group = aws.ec2.create_security_group(GroupName=name(), Description="d", VpcId=vpc)["GroupId"]
+    ipv6 = [{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "Ipv6Ranges": [{"CidrIpv6": "2001:db8::/64"}]}]
+    made = aws.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=ipv6)["SecurityGroupRules"]
+    rule = made[0]["SecurityGroupRuleId"]
+    wanted = {"IpProtocol": "-1", "CidrIpv6": "2001:db8:1::/64", "Description": "all"}
+    changes = [{"SecurityGroupRuleId": rule, "SecurityGroupRule": wanted}]
+    aws.ec2.modify_security_group_rules(GroupId=group, SecurityGroupRules=changes)
+    found = aws.ec2.describe_security_group_rules(SecurityGroupRuleIds=[rule])["SecurityGroupRules"][0]
+    return all(found.get(key) == value for key, value in wanted.items())
+
+
 def a_launch_template_s_own_tags_are_no_part_of_its_data(aws: Aws) -> bool:
     tags = [{"Key": "k", "Value": "v"}]
     launched = [{"ResourceType": "instance", "Tags": tags}]
@@ -157,7 +170,11 @@ def a_cluster_tells_what_it_was_not_told(aws: Aws) -> bool:
         found.get("accessConfig") == {"authenticationMode": "CONFIG_MAP"}
         and found.get("upgradePolicy") == {"supportType": "EXTENDED"}
         and found.get("deletionProtection") is False
+        and found.get("computeConfig") == {"enabled": False}
+        and found.get("storageConfig") == {"blockStorage": {"enabled": False}}
         and found["kubernetesNetworkConfig"].get("ipFamily") == "ipv4"
+        and found["kubernetesNetworkConfig"].get("elasticLoadBalancing") == {"enabled": False}
+        and found["resourcesVpcConfig"].get("securityGroupIds") == []
         and found["resourcesVpcConfig"].get("endpointPublicAccess") is True
         and found["resourcesVpcConfig"].get("publicAccessCidrs") == ["0.0.0.0/0"]
         and found["resourcesVpcConfig"].get("vpcId", "").startswith("vpc-")
@@ -472,6 +489,7 @@ def an_add_on_s_pods_get_their_roles_with_it(aws: Aws) -> bool:
 
 GAPS = [
     a_bucket_is_created_with_its_tags,
+    a_rule_s_source_ports_and_protocol_change_in_place,
     a_launch_template_s_own_tags_are_no_part_of_its_data,
     a_launch_template_answers_its_present_tags,
     a_cluster_keeps_its_access_config,

@@ -155,7 +155,7 @@ CASES = (
         {"path": "test-kubernetes", "type": "kubernetes", "description": "all pods", "tune": {"maxLeaseTtl": "2h"}},
         {"path": "test-elsewhere", "type": "kubernetes", "description": "pods"},
         lambda bao: bao.sys.tune_auth_method("test-kubernetes", max_lease_ttl="3h"),
-        frozenset({"tune"}),
+        frozenset({"tune.maxLeaseTtl"}),
         removed=lambda bao: bao.sys.disable_auth_method("test-kubernetes"),
     ),
     Case(

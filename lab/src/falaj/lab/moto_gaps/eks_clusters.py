@@ -27,7 +27,9 @@ KEPT = [
 """What a cluster is made with, EKS answers, and moto drops."""
 DEFAULTS: Kept = {
     "access_config": {"authenticationMode": "CONFIG_MAP"},
+    "compute_config": {"enabled": False},
     "deletion_protection": False,
+    "storage_config": {"blockStorage": {"enabled": False}},
     "upgrade_policy": {"supportType": "EXTENDED"},
 }
 """What EKS takes for what is left out; also of the clusters in older states."""
@@ -67,9 +69,15 @@ class Clusters(Base):
                 _set(cluster, name, self.given[name])
         family = self.given.get("kubernetesNetworkConfig", {}).get("ipFamily", "ipv4")
         range_ = DEFAULT_KUBERNETES_NETWORK_CONFIG if family == "ipv4" else {}
-        cluster.kubernetes_network_config = {"ipFamily": family, **range_, **cluster.kubernetes_network_config}
+        cluster.kubernetes_network_config = {
+            "ipFamily": family,
+            "elasticLoadBalancing": {"enabled": False},
+            **range_,
+            **cluster.kubernetes_network_config,
+        }
         cluster.logging = _logging({}, self.given.get("logging", {}))
         cluster.resources_vpc_config = {
+            "securityGroupIds": [],
             "vpcId": self._vpc(self.given["resourcesVpcConfig"].get("subnetIds", [])),
             "endpointPrivateAccess": False,
             "endpointPublicAccess": True,

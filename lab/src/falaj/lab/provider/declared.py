@@ -67,6 +67,22 @@ class Declared:
             else:
                 yield from self._mismatches(prop.name, value, prop.shape)
 
+    def spelled(self, name: str, value: Any) -> Any:
+        """Return an observed value with flags and numbers as text where an input of that name is text.
+
+        Terraform has flags that may be left open; they are text, in what is read as well."""
+        return self._spelled(value, self.inputs[name].shape) if name in self.inputs else value
+
+    def _spelled(self, value: Any, shape: Shape) -> Any:
+        if shape.kind == "string" and isinstance(value, bool | int | float):
+            return str(value).lower() if isinstance(value, bool) else str(value)
+        if shape.kind == "object" and isinstance(value, Mapping):
+            nested = nested_type(self.folder, shape.type)
+            return {name: nested.spelled(name, item) for name, item in value.items()} if nested else value
+        if shape.kind == "list" and isinstance(value, list) and shape.item:
+            return [self._spelled(item, shape.item) for item in value]
+        return value
+
     def _mismatches(self, path: str, value: Any, shape: Shape) -> Iterator[tuple[str, str]]:
         if value is None or isinstance(value, Unknown) or shape.kind == "any":
             return

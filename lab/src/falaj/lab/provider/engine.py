@@ -342,10 +342,12 @@ class EmulatedProvider(ABC, Generic[S]):
         given = {**kind.defaults, **_public(inputs)}
         outputs: Props = {}
         for name in known.outputs | given.keys():
-            value = observed.get(name, given.get(name))
+            wanted: Any = given.get(name)
+            value = observed.get(name, wanted)
             # Of two spellings of the same, the program's own is kept.
-            spelled = name in kind.normalise and name in given and kind.same(known, name, given[name], value)
-            outputs[name] = given[name] if spelled else value
+            if name in kind.normalise and name in given and kind.same(known, name, wanted, value):
+                value = {**value, **wanted} if isinstance(value, Mapping) and isinstance(wanted, Mapping) else wanted
+            outputs[name] = known.spelled(name, value)
         return {**outputs, "id": identifier}
 
     def _foreseen(self, kind: Kind[S], known: Declared, inputs: Props, state: Props) -> Props:

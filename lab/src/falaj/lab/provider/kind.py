@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from falaj.lab.provider.declared import Declared, Shape, nested_type
-from falaj.lab.provider.values import Props, compact, covers, has_unknown, is_empty, leaf_changes, project
+from falaj.lab.provider.values import Props, Unknown, compact, covers, has_unknown, is_empty, leaf_changes, project
 
 S = TypeVar("S")
 """What a provider's operations need to work with: a client, a region."""
@@ -190,7 +190,7 @@ class Kind(Generic[S]):
             if name not in self.computed and _says_nothing(before) and _says_nothing(after):
                 continue
             changes = list(leaf_changes(name, self._normal(name, before), self._normal(name, after)))
-            if name in self.normalise and changes:
+            if name in self.normalise and changes and not (isinstance(before, Mapping) and isinstance(after, Mapping)):
                 changes = [(name, before, after)]
             kept = {path: (one, other) for path, one, other in changes if not _is_ignored(path, ignored)}
             leaves.update(kept)
@@ -198,10 +198,18 @@ class Kind(Generic[S]):
         replaces = frozenset(name for name in keys if self._replaces(name, leaves))
         return Difference(leaves, frozenset(keys), replaces, bool(replaces) and self._needs_delete_first(old, new))
 
-    def _replaces(self, name: str, leaves: Iterable[str]) -> bool:
+    def _replaces(self, name: str, leaves: Mapping[str, tuple[Any, Any]]) -> bool:
         """Say whether a changed input makes a new thing; ``replace_on`` may name a part of it, ``template.id``."""
+        if name in self.replace_on:
+            return True
         parts = {part for part in self.replace_on if part.startswith(f"{name}.")}
-        return name in self.replace_on or (bool(parts) and not parts.union({name}).isdisjoint(leaves))
+        if name not in leaves:
+            return not parts.isdisjoint(leaves)
+        # It came or went as a whole: what counts is whether such a part did.
+        inner = {part.removeprefix(f"{name}.").partition(".")[0] for part in parts}
+        known = [value for value in leaves[name] if isinstance(value, Mapping)]
+        hidden = any(isinstance(value, Unknown) for value in leaves[name])
+        return bool(parts) and (hidden or any(not is_empty(value.get(part)) for value in known for part in inner))
 
     def _needs_delete_first(self, old: Props, new: Props) -> bool:
         """Two things cannot carry one fixed name at a time; a generated name is drawn anew."""

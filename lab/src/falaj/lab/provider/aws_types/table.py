@@ -170,7 +170,7 @@ def resource(
     Inputs force replacement when ``replace`` names them, or when ``create`` takes them and no ``update`` does.
     ``local`` names inputs that steer the provider alone, ``documents`` hold JSON, ``sets`` have no order. ``arn`` is a
     template such as ``"ec2:vpc/@id"``. ``finish`` completes what was read. ``key`` names the input that identifies.
-    ``taken`` names inputs (or parts of one) that moto cannot change: once made, they are taken as given.
+    ``taken`` names inputs (or parts of one) that AWS does not tell: they are taken as given.
     """
     parameters = create.parameters if isinstance(create, Call) else {}
     created = mentions(dict(parameters))
@@ -195,7 +195,7 @@ def resource(
                         return None
                     props.update({field_name: None for field_name, _ in look.paths()})
         if "tags" in props:
-            props["tags"] = props["tagsAll"] = aws.tags(props["tags"])
+            props["tags"] = aws.tags(props["tags"])
         if arn and not props.get("arn"):
             service, _, rest = arn.partition(":")
             props["arn"] = aws.arn(service, rest.replace("@id", identifier))
@@ -203,10 +203,8 @@ def resource(
         for path in taken.split():
             value, (*steps, last) = _search(path, known), path.split(".")
             holder = props if not steps else props.get(steps[0])
-            if holder is not None and (value is not None or (known and [*steps, last] == ["tags"])):
+            if holder is not None and value is not None:
                 holder[last] = value
-        if "tags" in kept:
-            props["tagsAll"] = props["tags"] = props["tags"] or {}
         return props
 
     def update_all(aws: Aws, identifier: str, change: Change) -> None:
