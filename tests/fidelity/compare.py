@@ -8,7 +8,8 @@ from typing import Any
 from normalize import Names, canonical
 
 ABSENT = "(absent)"
-_PROPERTY = re.compile(r"Examine values at '[^'.]+\.([^']+)'")
+# How the engine words a property that a check refused; with a bridged provider the provider words it itself.
+_PROPERTY = re.compile(r"resource '[^']*': property (\S+) |Examine values at '[^'.]+\.([^']+)'")
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def title(urn: str) -> str:
 def _property(message: str) -> str:
     """Return the property that a refusal names, as the engine words it, else nothing."""
     found = _PROPERTY.search(message)
-    return found[1] if found else ""
+    return (found[1] or found[2]) if found else ""
 
 
 def _less(values: list[Any], others: list[Any]) -> list[Any]:

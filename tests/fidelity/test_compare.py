@@ -77,6 +77,16 @@ def test_a_refusal_on_one_side_only_is_named_with_the_property() -> None:
     assert not list(plans(refusal("no"), refusal("never")))
 
 
+def test_two_refusals_are_compared_by_the_property_that_they_name() -> None:
+    ours = "aws:kms/key:Key resource 'key': property deletionWindowInDays value {5} has a problem: too small"
+    theirs = "key has a problem: got 5. Examine values at 'key.deletionWindowInDays'."
+    assert not list(plans(refusal(ours), refusal(theirs)))
+    other = theirs.replace("deletionWindow", "rotationPeriod")
+    assert list(plans(refusal(ours), refusal(other))) == [
+        ("key aws:kms/key:Key", "refused property", "deletionWindowInDays", "rotationPeriodInDays")
+    ]
+
+
 def test_a_line_names_stack_phase_resource_property_and_values() -> None:
     line = str(Difference("local", "state", "vpc aws:ec2/vpc:Vpc", "outputs.arn", "x", ABSENT))
     assert line == 'local state: vpc aws:ec2/vpc:Vpc: outputs.arn: emulated "x", bridged (absent)'
