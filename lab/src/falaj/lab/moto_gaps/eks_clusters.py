@@ -69,12 +69,9 @@ class Clusters(Base):
                 _set(cluster, name, self.given[name])
         family = self.given.get("kubernetesNetworkConfig", {}).get("ipFamily", "ipv4")
         range_ = DEFAULT_KUBERNETES_NETWORK_CONFIG if family == "ipv4" else {}
-        cluster.kubernetes_network_config = {
-            "ipFamily": family,
-            "elasticLoadBalancing": {"enabled": False},
-            **range_,
-            **cluster.kubernetes_network_config,
-        }
+        kept: Any = cluster.kubernetes_network_config
+        kept = {"ipFamily": family, "elasticLoadBalancing": {"enabled": False}, **range_, **kept}
+        cluster.kubernetes_network_config = kept
         cluster.logging = _logging({}, self.given.get("logging", {}))
         cluster.resources_vpc_config = {
             "securityGroupIds": [],
