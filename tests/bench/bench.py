@@ -2,6 +2,7 @@
 
     python tests/bench/bench.py            with the tools present, in a lab of its own
     python tests/bench/bench.py --first    the first `make up` as well: a fresh clone, empty caches (10 to 30 minutes)
+    python tests/bench/bench.py --bridged  the same platform served by HashiCorp's AWS provider as well, and `make fidelity`
 
 Prints the table that docs/benchmarks.md keeps. The baseline is a `pulumi up` of a program without resources in the same
 lab, so a slower machine moves both.
@@ -35,6 +36,7 @@ def main() -> None:
     """Run the measurements and print their table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--first", action="store_true", help="also the first `make up`, with empty caches")
+    parser.add_argument("--bridged", action="store_true", help="also HashiCorp's AWS provider, and `make fidelity`")
     parser.add_argument("--runs", type=int, default=5, help="runs of each short measurement (default: 5)")
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}\n")
@@ -42,11 +44,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="falaj-bench-") as folder:
         if arguments.first:
             first_run(Path(folder))
-        warm_runs(Path(folder), arguments.runs)
+        baseline = warm_runs(Path(folder), arguments.runs)
+        if arguments.bridged:
+            bridged_runs(Path(folder), arguments.runs, baseline)
 
 
-def warm_runs(folder: Path, runs: int) -> None:
-    """Measure a lab's life with every tool present."""
+def warm_runs(folder: Path, runs: int) -> Sequence[float]:
+    """Measure a lab's life with every tool present; return the baseline."""
     environment = {**os.environ, "FALAJ_LAB": str(folder / "lab"), "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
 
     def lab(*command: str, cwd: Path = ROOT) -> Callable[[], object]:
@@ -83,6 +87,27 @@ def warm_runs(folder: Path, runs: int) -> None:
         )
     finally:
         subprocess.run([LAB, "reset", "--yes"], cwd=ROOT, env=fresh, check=False, capture_output=True)
+    return baseline
+
+
+def bridged_runs(folder: Path, runs: int, baseline: Sequence[float]) -> None:
+    """Measure the same platform with HashiCorp's AWS provider, which is built before, and the comparison of both."""
+    environment = {**os.environ, "FALAJ_LAB": str(folder / "bridged"), "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
+
+    def lab(*command: str) -> Callable[[], object]:
+        return lambda: run([LAB, *command], ROOT, environment)
+
+    lab("install", "--aws", "bridged")()
+    try:
+        lab("up", "--aws", "bridged")()
+        deploy = lab("exec", "--", sys.executable, "stacks/deploy.py", "local")
+        row("bridged: `local` deployed into an empty lab, policies first", measure(deploy, 1), baseline)
+        up = lab("exec", "--", "pulumi", "up", "--yes", "--stack", "local", "--policy-pack", "policies")
+        row("bridged: `pulumi up` of `local` without changes, with policies", measure(up, runs), baseline)
+    finally:
+        subprocess.run([LAB, "reset", "--yes"], cwd=ROOT, env=environment, check=False, capture_output=True)
+    fidelity = measure(lambda: run(["make", "fidelity"], ROOT, dict(os.environ)), 1)
+    row("`make fidelity`: `local` and `prod`, each in two labs", fidelity, baseline)
 
 
 def first_run(folder: Path) -> None:
@@ -95,6 +120,9 @@ def first_run(folder: Path) -> None:
         said: list[str] = []
         total = measure(lambda: said.extend(run(["make", "up"], clone, environment).splitlines()), 1)
         print(f"| first `make up`, empty caches | {total[0]:.0f} | |")
+        install = ["bash", "-c", ".venv/bin/falaj-lab install --aws bridged"]
+        strict = measure(lambda: said.extend(run(install, clone, environment).splitlines()), 1)
+        print(f"| `falaj-lab install --aws bridged` after it | {strict[0]:.0f} | |")
         for line in said:
             if found := re.match(r"(?P<what>.+): done in (?P<time>.+)", line.strip()):
                 print(f"| of which: {found['what']} | {found['time']} | |", flush=True)
