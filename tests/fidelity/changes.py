@@ -28,6 +28,8 @@ class Disturbance:
     """The Pulumi name of the resource."""
     do: Callable[[Aws, Mapping[str, Any]], None]
     """Takes the outputs of the resource."""
+    seen: str | None
+    """The Pulumi name of the resource in which a refresh shows it, None where it shows in none."""
 
 
 _SHARED = {
@@ -141,19 +143,19 @@ def _loosen_role(aws: Aws, role: Mapping[str, Any]) -> None:
 
 DISTURBANCES: Mapping[str, Sequence[Disturbance]] = {
     "local": (
-        Disturbance("a bucket opened", "models-bucket", _open_bucket),
-        Disturbance("versions suspended", "datasets-bucket", _suspend_versions),
-        Disturbance("an alias deleted", "nodes-alias", _delete_alias),
-        Disturbance("a key's policy loosened", "nodes-key", _loosen_key),
-        Disturbance("tags of a network", "network-vpc", _tag_vpc),
-        Disturbance("a port opened to everybody", "network-endpoints", _open_group),
-        Disturbance("logs shortened", "cluster-logs", _shorten_logs),
-        Disturbance("a flow log deleted", "network-flow-log", _delete_flow_log),
-        Disturbance("a role trusted by everybody", "gpu-role", _loosen_role),
-        Disturbance("a pool grown", "gpu-nodes", _grow_pool),
+        Disturbance("a bucket opened", "models-bucket", _open_bucket, seen="models-public-access-block"),
+        Disturbance("versions suspended", "datasets-bucket", _suspend_versions, seen="datasets-versioning"),
+        Disturbance("an alias deleted", "nodes-alias", _delete_alias, seen="nodes-alias"),
+        Disturbance("a key's policy loosened", "nodes-key", _loosen_key, seen="nodes-key"),
+        Disturbance("tags of a network", "network-vpc", _tag_vpc, seen="network-vpc"),
+        Disturbance("a port opened to everybody", "network-endpoints", _open_group, seen=None),
+        Disturbance("logs shortened", "cluster-logs", _shorten_logs, seen="cluster-logs"),
+        Disturbance("a flow log deleted", "network-flow-log", _delete_flow_log, seen="network-flow-log"),
+        Disturbance("a role trusted by everybody", "gpu-role", _loosen_role, seen="gpu-role"),
+        Disturbance("a pool grown", "gpu-nodes", _grow_pool, seen="gpu-nodes"),
     ),
     "prod": (
-        Disturbance("a bucket opened", "checkpoints-bucket", _open_bucket),
-        Disturbance("a pool grown", "system-nodes", _grow_pool),
+        Disturbance("a bucket opened", "checkpoints-bucket", _open_bucket, seen="checkpoints-public-access-block"),
+        Disturbance("a pool grown", "system-nodes", _grow_pool, seen="system-nodes"),
     ),
 }

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from changes import Change, Disturbance
-from compare import Difference, inventories, plans, refusals, states
+from compare import Difference, inventories, plan, plans, refusals, states
 from inventory import comparable, unlisted
 from normalize import Names, plain
 from sides import Side, SideError, both
@@ -90,7 +90,10 @@ class Judge:
             known = list(inventories(*before))
             both(sides, lambda side: disturb(side, self._disturbances))
             self.same("drift", (each for each in inventories(*both(sides, _comparable)) if each not in known))
-            self.same("drift", plans(*both(sides, lambda side: side.preview("--refresh"))))
+            previews = both(sides, lambda side: side.preview("--refresh"))
+            self.same("drift", plans(*previews))
+            for title in unseen(self._disturbances, previews):
+                self._add("drift", title, "(test)", "shows nowhere", "shows nowhere")
         with self._phase("mended"):
             both(sides, lambda side: side.pulumi("up", "--yes", "--refresh", "--skip-preview", "--suppress-outputs"))
             mended = both(sides, _comparable)
@@ -160,6 +163,14 @@ def untouched(change: Change, previews: Sequence[Mapping[str, Any]]) -> list[str
         for name in by_name
         if not any(f":{component}" in urn and _of(urn, name) for urn in touched)
     ]
+
+
+def unseen(disturbances: Sequence[Disturbance], previews: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the disturbances that neither preview shows where they ought to show."""
+    if any(map(refusals, previews)):
+        return []
+    shown = {title.partition(" ")[0] for preview in previews for title in plan(preview)}
+    return [each.title for each in disturbances if each.seen is not None and each.seen not in shown]
 
 
 def _of(urn: str, component: str) -> bool:
