@@ -2,7 +2,7 @@
 
     python tests/bench/bench.py            with the tools present, in a lab of its own
     python tests/bench/bench.py --first    the first `make up` as well: a fresh clone, empty caches (10 to 30 minutes)
-    python tests/bench/bench.py --bridged  the same platform served by HashiCorp's AWS provider as well, and `make fidelity`
+    python tests/bench/bench.py --bridged  with the AWS provider of HashiCorp in a lab as well, and `make fidelity`
 
 Prints the table that docs/benchmarks.md keeps. The baseline is a `pulumi up` of a program without resources in the same
 lab, so a slower machine moves both.
