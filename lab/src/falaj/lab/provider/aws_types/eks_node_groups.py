@@ -61,24 +61,22 @@ _CREATE_GROUP = Call(
 
 def _read_group(aws: Aws, identifier: str, known: Props) -> Props:
     found = aws.call("eks.describe_nodegroup", **_ends(identifier))["nodegroup"]
-    # EKS answers a template's name and identifier; the program gives one of them.
-    named = "name" if (known.get("launchTemplate") or {}).get("name") else "id"
+    # EKS answers a template's name and identifier; a program, made by an import too, gives one of them.
+    template = given(found.get("launchTemplate") or {}, *(("id", "name") if known else ("id",)), "version")
     plain = "amiType capacityType diskSize instanceTypes labels taints scalingConfig updateConfig nodeRepairConfig"
     resources = found.get("resources") or {}
-    remote = found.get("remoteAccess") or {}
+    remote = found.get("remoteAccess")
     return {
         **{name: found.get(name) for name in plain.split()},
         **{name: found.get(name) for name in ("version", "releaseVersion", "status", "tags")},
-        "launchTemplate": given(found.get("launchTemplate") or {}, named, "version") or None,
+        "launchTemplate": template or None,
         "arn": found["nodegroupArn"],
         "clusterName": found["clusterName"],
         "nodeGroupName": found["nodegroupName"],
         "nodeRoleArn": found["nodeRole"],
         "subnetIds": found["subnets"],
-        "remoteAccess": {
-            "ec2SshKey": remote.get("ec2SshKey"),
-            "sourceSecurityGroupIds": remote.get("sourceSecurityGroups"),
-        },
+        "remoteAccess": remote
+        and {"ec2SshKey": remote.get("ec2SshKey"), "sourceSecurityGroupIds": remote.get("sourceSecurityGroups")},
         "resources": [
             {
                 "autoscalingGroups": resources.get("autoScalingGroups"),

@@ -23,7 +23,7 @@ RENAMED = {"vpcSecurityGroupIds": "SecurityGroupIds", "securityGroupNames": "Sec
 
 def _data(props: Props) -> Props:
     """Return the data of a version."""
-    data: Props = {}
+    data: Props = {"UserData": ""}  # as HashiCorp's provider says that there is none
     for name in DATA.split():
         value = compact(props.get(name))
         if value in (None, "", [], {}):
