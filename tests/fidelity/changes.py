@@ -17,6 +17,8 @@ class Change:
 
     title: str
     arguments: Arguments
+    refused: bool = False
+    """Whether both sides are to refuse it; otherwise it is an error of the test that they do."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from changes import Change, Disturbance
 from compare import Difference, inventories, plan, plans, refusals, states
 from inventory import comparable, unlisted
 from normalize import Names, plain
-from sides import Side, SideError, both
+from sides import EMULATED, Side, SideError, both
 
 Sides = tuple[Side, Side]
 Inventory = Mapping[str, list[Any]]
@@ -77,8 +77,8 @@ class Judge:
             with self._phase(f"change: {change.title}"):
                 previews = both(sides, lambda side, change=change: side.preview(arguments=change.arguments))
                 self.same(f"change: {change.title}", plans(*previews))
-                for component in untouched(change, previews):
-                    self._add(f"change: {change.title}", component, "(test)", "changes nothing", "changes nothing")
+                for component, why in pointless(change, previews).items():
+                    self._add(f"change: {change.title}", component, "(test)", why, why)
 
     def disturbed(self, sides: Sides) -> None:
         """Change things behind Pulumi's back, compare what is seen of it, and mend it.
@@ -92,8 +92,8 @@ class Judge:
             self.same("drift", (each for each in inventories(*both(sides, _comparable)) if each not in known))
             previews = both(sides, lambda side: side.preview("--refresh"))
             self.same("drift", plans(*previews))
-            for title in unseen(self._disturbances, previews):
-                self._add("drift", title, "(test)", "shows nowhere", "shows nowhere")
+            for title, why in unseen(self._disturbances, previews).items():
+                self._add("drift", title, "(test)", why, why)
         with self._phase("mended"):
             both(sides, lambda side: side.pulumi("up", "--yes", "--refresh", "--skip-preview", "--suppress-outputs"))
             mended = both(sides, _comparable)
@@ -130,7 +130,7 @@ class Judge:
         try:
             yield
         except SideError as error:
-            values = ("failed", "") if error.provider == "emulated" else ("", "failed")
+            values = ("failed", "") if error.provider == EMULATED else ("", "failed")
             self._add(name, error.command, error.said, *values)
         self.seconds[name] = time.monotonic() - started
         found = len(self.differences) - before
@@ -152,25 +152,27 @@ def disturb(side: Side, disturbances: Sequence[Disturbance]) -> None:
         disturbance.do(side.aws, {**known, "id": resource["id"]})
 
 
-def untouched(change: Change, previews: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the components that a change leaves as they are on both sides: then it tests nothing."""
+def pointless(change: Change, previews: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the components for which a change tests nothing, each with the reason."""
+    if all(map(refusals, previews)):
+        return {} if change.refused else {"(program)": "both refuse it"}
     if any(map(refusals, previews)):
-        return []
+        return {}  # That is a difference already.
     touched = [step["urn"] for preview in previews for step in preview["steps"] if step["op"] not in ("same", "read")]
-    return [
-        f"{name} {component}"
+    return {
+        f"{name} {component}": "changes nothing"
         for component, by_name in change.arguments.items()
         for name in by_name
         if not any(f":{component}" in urn and _of(urn, name) for urn in touched)
-    ]
+    }
 
 
-def unseen(disturbances: Sequence[Disturbance], previews: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the disturbances that neither preview shows where they ought to show."""
-    if any(map(refusals, previews)):
-        return []
+def unseen(disturbances: Sequence[Disturbance], previews: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the disturbances that neither preview shows where they ought to show, each with the reason."""
+    if all(map(refusals, previews)):
+        return {"(program)": "both previews fail"}
     shown = {title.partition(" ")[0] for preview in previews for title in plan(preview)}
-    return [each.title for each in disturbances if each.seen is not None and each.seen not in shown]
+    return {each.title: "shows nowhere" for each in disturbances if each.seen is not None and each.seen not in shown}
 
 
 def _of(urn: str, component: str) -> bool:

@@ -1,9 +1,10 @@
 """What shows that a comparison compared nothing."""
 
+from dataclasses import replace
 from typing import Any
 
 from changes import CHANGES, Change, Disturbance
-from judge import unseen, untouched
+from judge import pointless, unseen
 from pulumi import ComponentResource
 
 from falaj import components
@@ -19,22 +20,30 @@ def preview(**operations: str) -> dict[str, Any]:
 
 
 CHANGE = Change("change", {"Network": {"net": {"cidr": "10.0.0.0/16"}}})
+REFUSAL = {"steps": [], "diagnostics": [{"severity": "error", "message": "no"}]}
 
 
 def test_a_change_that_touches_nothing_of_its_component_is_named() -> None:
-    assert untouched(CHANGE, (preview(net_vpc="same"), preview(net_vpc="same"))) == ["net Network"]
-    assert untouched(CHANGE, (preview(net_vpc="same", other_vpc="update"), preview())) == ["net Network"]
+    nothing = {"net Network": "changes nothing"}
+    assert pointless(CHANGE, (preview(net_vpc="same"), preview(net_vpc="same"))) == nothing
+    assert pointless(CHANGE, (preview(net_vpc="same", other_vpc="update"), preview())) == nothing
 
 
 def test_a_change_that_one_side_sees_tests_something() -> None:
-    assert untouched(CHANGE, (preview(net_vpc="update"), preview(net_vpc="same"))) == []
+    assert pointless(CHANGE, (preview(net_vpc="update"), preview(net_vpc="same"))) == {}
+
+
+def test_a_change_that_both_sides_refuse_tests_something_only_where_that_is_wanted() -> None:
+    assert pointless(CHANGE, (REFUSAL, REFUSAL)) == {"(program)": "both refuse it"}
+    assert pointless(replace(CHANGE, refused=True), (REFUSAL, REFUSAL)) == {}
 
 
 def test_a_disturbance_that_shows_nowhere_is_named() -> None:
     vpc = Disturbance("tags", "net-vpc", lambda aws, outputs: None, seen="net-vpc")
     hidden = Disturbance("hidden", "net-vpc", lambda aws, outputs: None, seen=None)
-    assert unseen([vpc, hidden], (preview(net_vpc="update"), preview())) == []
-    assert unseen([vpc, hidden], (preview(net_vpc="same"), preview())) == ["tags"]
+    assert unseen([vpc, hidden], (preview(net_vpc="update"), preview())) == {}
+    assert unseen([vpc, hidden], (preview(net_vpc="same"), preview())) == {"tags": "shows nowhere"}
+    assert unseen([vpc], (REFUSAL, REFUSAL)) == {"(program)": "both previews fail"}
 
 
 def test_every_component_has_a_changed_argument() -> None:

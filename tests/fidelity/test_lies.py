@@ -29,7 +29,7 @@ TINY = Program(
 CHANGES = (
     Change("addresses", {"Subnet": {"subnet": {"cidr_block": "10.40.2.0/24"}}}),
     Change("retention", {"LogGroup": {"logs": {"retention_in_days": 60}}}),
-    Change("a window that AWS refuses", {"Key": {"key": {"deletion_window_in_days": 5}}}),
+    Change("a window that AWS refuses", {"Key": {"key": {"deletion_window_in_days": 5}}}, refused=True),
 )
 pytestmark = [
     pytest.mark.fidelity,
