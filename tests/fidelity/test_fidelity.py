@@ -1,4 +1,4 @@
-"""The whole comparison: what `make fidelity` runs."""
+"""The whole comparison, for the environment `local`; `make fidelity` also does it for `prod`."""
 
 import subprocess
 import sys
@@ -18,10 +18,9 @@ PROGRAM = Path(__file__).with_name("fidelity.py")
     tools.resolve(BRIDGED).path is None,
     reason="the bridged provider is not built: `falaj-lab install --aws bridged` builds it once",
 )
-@pytest.mark.parametrize("stack", ["local", "prod"])
-def test_nothing_differs_between_the_providers_that_is_not_a_known_gap(stack: str) -> None:
+def test_nothing_differs_in_local_that_is_not_a_known_gap() -> None:
     done = subprocess.run(
-        [sys.executable, PROGRAM, "--stack", stack], capture_output=True, text=True, timeout=1700, check=False
+        [sys.executable, PROGRAM, "--stack", "local"], capture_output=True, text=True, timeout=1700, check=False
     )
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
