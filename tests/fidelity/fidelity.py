@@ -4,6 +4,7 @@
     python tests/fidelity/fidelity.py --stack local    one of them
     python tests/fidelity/fidelity.py --keep DIR       leave the labs running, below DIR, as the last phase left them
     python tests/fidelity/fidelity.py --json           the report for programs
+    python tests/fidelity/fidelity.py --judge official your official plugin as the judge, where you have one
 
 The exit code is 0 when every difference is a known gap (gaps.toml) and every known gap still exists, else 1.
 docs/fidelity.md says what is compared and how to read the report.
@@ -20,10 +21,10 @@ from pathlib import Path
 import gaps
 from changes import CHANGES, DISTURBANCES
 from judge import Judge
-from sides import PROVIDERS, platform, two_labs
+from sides import BRIDGED, EMULATED, OFFICIAL, platform, two_labs
 
 from falaj.lab import tools
-from falaj.lab.plugins import BRIDGED
+from falaj.lab.plugins import BRIDGED as BRIDGED_TOOL
 
 STACKS = ("local", "prod")
 
@@ -33,10 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stack", choices=STACKS, action="append", help="only this stack (default: all)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave the labs in DIR, one folder a provider")
+    parser.add_argument("--judge", choices=(BRIDGED, OFFICIAL), default=BRIDGED, help="default: bridged")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args(arguments)
     stacks = options.stack or STACKS
-    if tools.resolve(BRIDGED).path is None:
+    if options.judge == BRIDGED and tools.resolve(BRIDGED_TOOL).path is None:
         print(
             "The bridged provider is built first; `falaj-lab install --aws bridged` does that alone.", file=sys.stderr
         )
@@ -44,14 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for judge in judges:
         with tempfile.TemporaryDirectory(prefix="falaj-fidelity-") as folder:
             place = options.keep / judge.stack if options.keep else Path(folder)
-            with two_labs(place, platform(judge.stack), keep=bool(options.keep)) as sides:
+            with two_labs(place, platform(judge.stack), keep=bool(options.keep), judge=options.judge) as sides:
                 judge.whole(sides)
     found = gaps.explain([each for judge in judges for each in judge.differences], gaps.read(), stacks)
-    print(as_json(judges, found) if options.json else as_text(judges, found))
+    print(as_json(judges, found) if options.json else as_text(judges, found, options.judge))
     return 1 if found.unexplained or found.stale else 0
 
 
-def as_text(judges: Sequence[Judge], found: gaps.Explained) -> str:
+def as_text(judges: Sequence[Judge], found: gaps.Explained, against: str) -> str:
     """Return the report for people: each difference on a line, then the known gaps, then the figures."""
     lines = [*map(str, found.unexplained), *(["(no unexplained difference)"] if not found.unexplained else [])]
     lines += ["", "known gaps:", *(f"  {count:4} x {gap.why}" for gap, count in found.gaps.items() if count)]
@@ -65,7 +67,7 @@ def as_text(judges: Sequence[Judge], found: gaps.Explained) -> str:
             lines.append(f"{judge.stack:8}{phase:28}{len(differences):12}{known:16}{seconds:9.1f}")
     total = sum(sum(judge.seconds.values()) for judge in judges)
     words = f"{len(found.unexplained)} unexplained, {len(found.stale)} stale gaps"
-    return "\n".join([*lines, "", f"{words}, {total:.0f} s, {' against '.join(PROVIDERS)}"])
+    return "\n".join([*lines, "", f"{words}, {total:.0f} s, {EMULATED} against {against}"])
 
 
 def as_json(judges: Sequence[Judge], found: gaps.Explained) -> str:

@@ -16,7 +16,7 @@ from normalize import Names
 from falaj.lab.testing import RunningLab, temporary_lab
 
 ROOT = Path(__file__).parents[2]
-PROVIDERS = ("emulated", "bridged")
+EMULATED, BRIDGED, OFFICIAL = "emulated", "bridged", "official"
 _LONGEST = 15 * 60
 T = TypeVar("T")
 
@@ -115,11 +115,11 @@ class Side:
 
 
 @contextmanager
-def two_labs(folder: Path, program: Program, keep: bool = False) -> Generator[tuple[Side, Side]]:
-    """Run a lab with each provider; both are removed afterwards, unless they shall be kept."""
+def two_labs(folder: Path, program: Program, keep: bool = False, judge: str = BRIDGED) -> Generator[tuple[Side, Side]]:
+    """Run a lab with the emulated provider and one with its judge; both go afterwards, unless they shall be kept."""
     with ExitStack() as labs:
         sides: list[Side] = []
-        for provider in PROVIDERS:
+        for provider in (EMULATED, judge):
             root = folder / provider
             if keep:
                 lab = RunningLab(root)
