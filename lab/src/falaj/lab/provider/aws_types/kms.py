@@ -120,14 +120,13 @@ KEY = resource(
     local="deletionWindowInDays bypassPolicyLockoutSafetyCheck",
     replace="multiRegion customKeyStoreId xksKeyId",
     defaults={
-        "description": "Managed by Pulumi",
         "keyUsage": "ENCRYPT_DECRYPT",
         "customerMasterKeySpec": "SYMMETRIC_DEFAULT",
         "isEnabled": True,
         "enableKeyRotation": False,
         "bypassPolicyLockoutSafetyCheck": False,
     },
-    computed="multiRegion policy rotationPeriodInDays",
+    computed="description multiRegion policy rotationPeriodInDays",
     documents="policy",
 )
 
