@@ -71,6 +71,8 @@ class Names:
         # In a state, what others depend on comes first: a bucket before its settings, which have the same identifier.
         for resource in owned:
             self.add(resource["id"], _label(resource, resource["id"]))
+        # What several tell alike is named after the same one, whatever order the last run left.
+        owned.sort(key=lambda resource: resource["urn"])
         for resource in owned:
             name = plain(resource.get("outputs", {}).get("name"))
             if isinstance(name, str):

@@ -39,6 +39,12 @@ def test_what_a_resource_tells_of_itself_is_named_by_where_it_tells_it() -> None
     assert names().value("rtb-00112233445566778") == "<vpc.mainRouteTableId>"
 
 
+def test_what_several_resources_tell_alike_has_one_name_in_whatever_order_they_come() -> None:
+    pools = [resource("aws:eks/nodeGroup:NodeGroup", name, name, release="1.35.2-20261101") for name in ("b", "a")]
+    assert Names(pools).value("1.35.2-20261101") == "<a.release>"
+    assert Names(pools[::-1]).value("1.35.2-20261101") == "<a.release>"
+
+
 @pytest.mark.parametrize(
     "fixed", ["123456789012", "alias/local/nodes", "10.20.0.0/16", "ENCRYPT_DECRYPT", "falaj-local"]
 )
