@@ -1,8 +1,10 @@
 """The judge on a tiny program, with and without a lie in the emulated provider."""
 
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import gaps
@@ -10,10 +12,11 @@ import pytest
 from changes import Change
 from compare import Difference
 from judge import Judge
-from sides import Program, Side, two_labs
+from sides import OFFICIAL, Program, Side, two_labs
 
 from falaj.lab import tools
 from falaj.lab.plugins import BRIDGED
+from falaj.lab.table import cache
 
 HERE = Path(__file__).parent
 TINY = Program(
@@ -95,3 +98,20 @@ def test_an_input_that_aws_refuses_is_caught(sides: tuple[Side, Side], plugin: P
     assert [(each.phase, each.resource, each.path, each.emulated) for each in caught] == [
         ("change: a window that AWS refuses", "key aws:kms/key:Key", "refused (deletionWindowInDays)", "(absent)")
     ]
+
+
+def test_an_official_plugin_takes_part_the_same_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bridged provider stands in for an official plugin where one is looked for."""
+    bridged = tools.resolve(BRIDGED).path
+    assert bridged
+    plugin = (
+        tmp_path / "home" / ".pulumi" / "plugins" / f"resource-aws-v{version('pulumi-aws')}" / "pulumi-resource-aws"
+    )
+    plugin.parent.mkdir(parents=True)
+    shutil.copy(bridged, plugin)
+    monkeypatch.setenv("FALAJ_CACHE", str(cache()))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with two_labs(tmp_path / "labs", TINY, judge=OFFICIAL) as labs:
+        said = labs[1].lab.run("status").stdout
+        assert "official" in said
+        assert judged(labs) == []
