@@ -34,7 +34,8 @@ var version = "0.0.0"
 //go:embed names.json
 var namesJSON []byte
 
-// Names says what Terraform's types and properties are called in Pulumi.
+// Names says what Terraform's types and properties are called in Pulumi. Properties are in the bridge's own format, which
+// spells the key of a property's type `typeomitempty`.
 type Names struct {
 	Config    map[string]*info.MarshallableSchema     `json:"config"`
 	Resources map[string]Resource                     `json:"resources"`
