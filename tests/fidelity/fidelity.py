@@ -21,10 +21,10 @@ from pathlib import Path
 import gaps
 from changes import CHANGES, DISTURBANCES
 from judge import Judge
-from sides import BRIDGED, EMULATED, OFFICIAL, platform, two_labs
+from sides import platform, two_labs
 
 from falaj.lab import tools
-from falaj.lab.plugins import BRIDGED as BRIDGED_TOOL
+from falaj.lab.plugins import BRIDGED, Aws
 
 STACKS = ("local", "prod")
 
@@ -34,11 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stack", choices=STACKS, action="append", help="only this stack (default: all)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave the labs in DIR, one folder a provider")
-    parser.add_argument("--judge", choices=(BRIDGED, OFFICIAL), default=BRIDGED, help="default: bridged")
+    parser.add_argument(
+        "--judge", choices=(Aws.BRIDGED, Aws.OFFICIAL), type=Aws, default=Aws.BRIDGED, help="default: bridged"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args(arguments)
     stacks = options.stack or STACKS
-    if options.judge == BRIDGED and tools.resolve(BRIDGED_TOOL).path is None:
+    if options.judge is Aws.BRIDGED and tools.resolve(BRIDGED).path is None:
         print(
             "The bridged provider is built first; `falaj-lab install --aws bridged` does that alone.", file=sys.stderr
         )
@@ -67,7 +69,7 @@ def as_text(judges: Sequence[Judge], found: gaps.Explained, against: str) -> str
             lines.append(f"{judge.stack:8}{phase:28}{len(differences):12}{known:16}{seconds:9.1f}")
     total = sum(sum(judge.seconds.values()) for judge in judges)
     words = f"{len(found.unexplained)} unexplained, {len(found.stale)} stale gaps"
-    return "\n".join([*lines, "", f"{words}, {total:.0f} s, {EMULATED} against {against}"])
+    return "\n".join([*lines, "", f"{words}, {total:.0f} s, {Aws.EMULATED} against {against}"])
 
 
 def as_json(judges: Sequence[Judge], found: gaps.Explained) -> str:

@@ -10,7 +10,9 @@ from changes import Change, Disturbance
 from compare import Difference, inventories, plan, plans, refusals, states
 from inventory import comparable, unlisted
 from normalize import Names, plain
-from sides import EMULATED, Side, SideError, both
+from sides import Side, SideError, both
+
+from falaj.lab.plugins import Aws
 
 Sides = tuple[Side, Side]
 Inventory = Mapping[str, list[Any]]
@@ -130,7 +132,7 @@ class Judge:
         try:
             yield
         except SideError as error:
-            values = ("failed", "") if error.provider == EMULATED else ("", "failed")
+            values = ("failed", "") if error.provider == Aws.EMULATED else ("", "failed")
             self._add(name, error.command, error.said, *values)
         self.seconds[name] = time.monotonic() - started
         found = len(self.differences) - before

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 from inventory import Aws
 from normalize import Names
 
+from falaj.lab.plugins import Aws as AwsProvider
 from falaj.lab.testing import RunningLab, temporary_lab
 
 ROOT = Path(__file__).parents[2]
-EMULATED, BRIDGED, OFFICIAL = "emulated", "bridged", "official"
 _LONGEST = 15 * 60
 T = TypeVar("T")
 
@@ -115,11 +115,13 @@ class Side:
 
 
 @contextmanager
-def two_labs(folder: Path, program: Program, keep: bool = False, judge: str = BRIDGED) -> Generator[tuple[Side, Side]]:
+def two_labs(
+    folder: Path, program: Program, keep: bool = False, judge: AwsProvider = AwsProvider.BRIDGED
+) -> Generator[tuple[Side, Side]]:
     """Run a lab with the emulated provider and one with its judge; both go afterwards, unless they shall be kept."""
     with ExitStack() as labs:
         sides: list[Side] = []
-        for provider in (EMULATED, judge):
+        for provider in (AwsProvider.EMULATED, judge):
             root = folder / provider
             if keep:
                 lab = RunningLab(root)

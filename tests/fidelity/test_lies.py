@@ -12,10 +12,10 @@ import pytest
 from changes import Change
 from compare import Difference
 from judge import Judge
-from sides import OFFICIAL, Program, Side, two_labs
+from sides import Program, Side, two_labs
 
 from falaj.lab import tools
-from falaj.lab.plugins import BRIDGED
+from falaj.lab.plugins import BRIDGED, Aws
 from falaj.lab.table import cache
 
 HERE = Path(__file__).parent
@@ -111,7 +111,7 @@ def test_an_official_plugin_takes_part_the_same_way(tmp_path: Path, monkeypatch:
     shutil.copy(bridged, plugin)
     monkeypatch.setenv("FALAJ_CACHE", str(cache()))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    with two_labs(tmp_path / "labs", TINY, judge=OFFICIAL) as labs:
+    with two_labs(tmp_path / "labs", TINY, judge=Aws.OFFICIAL) as labs:
         said = labs[1].lab.run("status").stdout
         assert "official" in said
         assert judged(labs) == []

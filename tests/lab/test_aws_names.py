@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from falaj.lab import tools
+from falaj.lab.plugins import BRIDGED
 from falaj.lab.provider.aws import ENACTED, KINDS
 from falaj.lab.provider.aws_types.functions import FUNCTIONS
 from falaj.lab.provider.declared import (
@@ -27,7 +28,6 @@ from falaj.lab.provider.declared import (
 )
 
 ROOT = Path(__file__).parents[2]
-NAME = "aws-bridged"
 LIST = ROOT / "docs" / "aws-names.md"
 HEAD = """# Names that differ
 
@@ -48,7 +48,7 @@ USED = re.compile(r"\baws\.([a-z0-9_]+)\.([A-Z]\w+|get_\w+)\(")
 
 def program() -> Path:
     """Return the bridged provider, if it is built."""
-    path = tools.resolve(NAME).path
+    path = tools.resolve(BRIDGED).path
     if path is None:
         pytest.skip("the bridged aws provider is not built: falaj-lab install --aws bridged")
     return path
@@ -166,7 +166,7 @@ def written() -> str:
     made = [*rows()]
     resources, functions = len(schema()["resources"]), len(schema()["functions"])
     same = resources + functions + 1 - len(made)
-    numbers = {"version": tools.table()[NAME].version, "sdk": sdk_version("pulumi_aws"), "same": same}
+    numbers = {"version": tools.table()[BRIDGED].version, "sdk": sdk_version("pulumi_aws"), "same": same}
     head = HEAD.format(resources=resources, functions=functions, **numbers)
     return head + "".join(f"| `{token}` | {' | '.join(cells)} |\n" for token, *cells in made)
 
