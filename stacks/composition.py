@@ -9,8 +9,8 @@ import pulumi
 from falaj.components import (
     Cluster,
     ClusterArgs,
-    EncryptedBucket,
-    EncryptedBucketArgs,
+    DataStore,
+    DataStoreArgs,
     GpuNodePool,
     GpuNodePoolArgs,
     KeyRef,
@@ -20,11 +20,11 @@ from falaj.components import (
     Ownership,
     Regime,
     ResidencyKey,
+    SecretsVault,
     Tenant,
     TenantArgs,
     TritonService,
     TritonServiceArgs,
-    Vault,
 )
 from platform_config import BucketConfig, PlatformConfig, PoolConfig, ServiceConfig, TenantConfig
 from targets import Providers
@@ -35,10 +35,10 @@ class Platform:
     """What was made."""
 
     keys: Mapping[str, ResidencyKey]
-    buckets: Mapping[str, EncryptedBucket]
+    buckets: Mapping[str, DataStore]
     network: Network
     cluster: Cluster
-    vault: Vault
+    vault: SecretsVault
     pools: Mapping[str, GpuNodePool | NodePool]
     tenants: Mapping[str, Tenant]
     services: Mapping[str, TritonService]
@@ -95,7 +95,7 @@ def compose(config: PlatformConfig, providers: Providers) -> Platform:
     )
     cluster = _cluster(config, network, keys["cluster"].ref, ownership=ownership, regime=regime, providers=providers)
     on_cluster = pulumi.ResourceOptions(providers=[cluster.provider, providers.vault])
-    vault = Vault("vault", {"cluster": cluster.ref, "ownership": ownership}, on_cluster)
+    vault = SecretsVault("vault", {"cluster": cluster.ref, "ownership": ownership}, on_cluster)
     pools = {
         pool.name: _pool(pool, config, cluster, network, key=keys["nodes"].ref, ownership=ownership, opts=on_aws)
         for pool in config.pools
@@ -138,8 +138,8 @@ def _keys(
 
 def _bucket(
     bucket: BucketConfig, key: KeyRef, ownership: Ownership, regime: Regime, opts: pulumi.ResourceOptions
-) -> EncryptedBucket:
-    args: EncryptedBucketArgs = {
+) -> DataStore:
+    args: DataStoreArgs = {
         "purpose": bucket.purpose,
         "classification": bucket.classification,
         "noncurrent_days": bucket.noncurrent_days,
@@ -149,7 +149,7 @@ def _bucket(
     }
     if bucket.expire_days is not None:
         args["expire_days"] = bucket.expire_days
-    return EncryptedBucket(bucket.purpose, args, opts)
+    return DataStore(bucket.purpose, args, opts)
 
 
 def _cluster(
@@ -202,7 +202,7 @@ def _pool(
     return GpuNodePool(pool.name, args, opts) if pool.gpu else NodePool(pool.name, {**args}, opts)
 
 
-def _tenant(tenant: TenantConfig, vault: Vault, ownership: Ownership, opts: pulumi.ResourceOptions) -> Tenant:
+def _tenant(tenant: TenantConfig, vault: SecretsVault, ownership: Ownership, opts: pulumi.ResourceOptions) -> Tenant:
     args: TenantArgs = {
         "ownership": {**ownership, "owner": tenant.owner, "cost_centre": tenant.cost_centre},
         "classification": tenant.classification,
@@ -215,9 +215,7 @@ def _tenant(tenant: TenantConfig, vault: Vault, ownership: Ownership, opts: pulu
     return Tenant(tenant.name, args, opts)
 
 
-def _service(
-    service: ServiceConfig, tenant: Tenant, models: EncryptedBucket, opts: pulumi.ResourceOptions
-) -> TritonService:
+def _service(service: ServiceConfig, tenant: Tenant, models: DataStore, opts: pulumi.ResourceOptions) -> TritonService:
     args: TritonServiceArgs = {
         "tenant": tenant.ref,
         "image": service.image,

@@ -10,7 +10,11 @@ import pulumi_vault as vault
 from platform_config import PlatformConfig, Target
 
 # The services that the components call, each of which the lab serves at one address.
-_SERVICES = ("autoscaling", "cloudwatch", "ec2", "eks", "iam", "kms", "logs", "s3", "s3control", "ssm", "sts")
+_SERVICES = (
+    *("accessanalyzer", "autoscaling", "backup", "cloudtrail", "cloudwatch", "configservice", "ec2", "ecr", "efs"),
+    *("eks", "fsx", "guardduty", "iam", "inspector2", "kms", "logs", "macie2", "networkfirewall", "organizations"),
+    *("route53resolver", "s3", "s3control", "securityhub", "sns", "sqs", "ssm", "sts"),
+)
 _NEEDED = {
     Target.LAB: ("AWS_ENDPOINT_URL", "KUBECONFIG", "VAULT_ADDR"),
     Target.AWS: ("VAULT_ADDR",),

@@ -17,4 +17,4 @@ def test_the_guides_examples_run_one_after_the_other(run, engine):
 
     assert run(program) == "http://detector.vision.svc:8000"
     documented = set(re.findall(r"^## (.*)$", GUIDE.read_text(), flags=re.M))
-    assert {"ResidencyKey", "EncryptedBucket", "Network", "Cluster", "Vault", "Tenant", "TritonService"} <= documented
+    assert {"ResidencyKey", "DataStore", "Network", "Cluster", "SecretsVault", "Tenant", "TritonService"} <= documented

@@ -40,9 +40,7 @@ def test_a_call_from_another_language_makes_the_same_resources(provider, run, en
         "classification": "confidential",
         "noncurrentDays": 7.0,
     }
-    state = run(
-        lambda: provider.construct("datasets", "falaj:index:EncryptedBucket", inputs, providers()).state["bucket"]
-    )
+    state = run(lambda: provider.construct("datasets", "falaj:index:DataStore", inputs, providers()).state["bucket"])
     assert state == "test-datasets-123456789012-me-central-1"
     (rule,) = engine.one("BucketLifecycleConfiguration")["rules"]
     assert rule["noncurrentVersionExpiration"] == {"noncurrentDays": 7}

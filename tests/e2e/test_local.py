@@ -65,7 +65,7 @@ def test_the_policies_run_first_and_the_command_says_what_exists(local: Platform
     assert local.said.index("Previewing") < local.said.index("Policies:") < local.said.index("Updating")
     for component in (
         "ResidencyKey",
-        "EncryptedBucket",
+        "DataStore",
         "Network",
         "Cluster",
         "GpuNodePool",

@@ -36,16 +36,16 @@ class Disturbance:
 
 _SHARED = {
     "ResidencyKey": {"nodes": {"deletion_window_days": 7}},
-    "EncryptedBucket": {"models": {"noncurrent_days": 30, "expire_days": 90}},
+    "DataStore": {"models": {"noncurrent_days": 30, "expire_days": 90}},
     "Network": {"network": {"flow_log_days": 400}},
-    "Vault": {"vault": {"rotation_days": 30}},
+    "SecretsVault": {"vault": {"rotation_days": 30}},
     "Tenant": {"vision": {"gpus": 20}},
     "TritonService": {"detector": {"replicas": 1}},
 }
 _REPLACED = {
     "ResidencyKey": {"nodes": {"purpose": "disks"}},
-    "EncryptedBucket": {"datasets": {"bucket_name": "renamed-datasets-123456789012"}},
-    "Vault": {"vault": {"path_prefix": "renamed"}},
+    "DataStore": {"datasets": {"bucket_name": "renamed-datasets-123456789012"}},
+    "SecretsVault": {"vault": {"path_prefix": "renamed"}},
     "Tenant": {"speech": {"namespace": "renamed"}},
     "TritonService": {"detector": {"service_name": "renamed"}},
 }

@@ -15,8 +15,8 @@ DEPLOY = Path(deploy.__file__)
 RESOURCES = [
     {"urn": "urn:pulumi:local::falaj::pulumi:pulumi:Stack::falaj-local", "type": "pulumi:pulumi:Stack"},
     {
-        "urn": "urn:pulumi:local::falaj::falaj:index:EncryptedBucket::models",
-        "type": "falaj:index:EncryptedBucket",
+        "urn": "urn:pulumi:local::falaj::falaj:index:DataStore::models",
+        "type": "falaj:index:DataStore",
         "parent": "urn:pulumi:local::falaj::pulumi:pulumi:Stack::falaj-local",
         "outputs": {"arn": "arn:aws:s3:::b", "bucket": "b"},
     },
@@ -106,8 +106,8 @@ def test_what_an_interrupted_run_left_open_is_settled_first(lab):
 def test_it_ends_with_what_exists_and_what_to_try(lab):
     done, _ = lab()
     lines = done.stdout.splitlines()
-    assert "EncryptedBucket  models  b" in lines
-    assert "Tenant           vision  vision" in lines
+    assert "DataStore  models  b" in lines
+    assert "Tenant     vision  vision" in lines
     assert not [line for line in lines if line.startswith("NodePool")]
     assert "kubectl -n vision" in done.stdout
 

@@ -2,7 +2,7 @@
 
 from falaj.components.classification import Classification
 from falaj.components.cluster import Cluster, ClusterArgs
-from falaj.components.encrypted_bucket import EncryptedBucket, EncryptedBucketArgs
+from falaj.components.data_store import DataStore, DataStoreArgs
 from falaj.components.errors import ConfigError
 from falaj.components.gpu_node_pool import GpuNodePool, GpuNodePoolArgs
 from falaj.components.network import Network, NetworkArgs
@@ -11,9 +11,9 @@ from falaj.components.ownership import Ownership
 from falaj.components.refs import ClusterRef, KeyRef, NetworkRef, TenantRef, VaultRef
 from falaj.components.regime import Regime
 from falaj.components.residency_key import KeyUse, ResidencyKey, ResidencyKeyArgs
+from falaj.components.secrets_vault import SecretsVault, SecretsVaultArgs
 from falaj.components.tenant import Tenant, TenantArgs
 from falaj.components.triton_service import TritonService, TritonServiceArgs
-from falaj.components.vault import Vault, VaultArgs
 
 __all__ = [
     "CapacityType",
@@ -22,8 +22,8 @@ __all__ = [
     "ClusterArgs",
     "ClusterRef",
     "ConfigError",
-    "EncryptedBucket",
-    "EncryptedBucketArgs",
+    "DataStore",
+    "DataStoreArgs",
     "GpuNodePool",
     "GpuNodePoolArgs",
     "KeyRef",
@@ -37,13 +37,13 @@ __all__ = [
     "Regime",
     "ResidencyKey",
     "ResidencyKeyArgs",
+    "SecretsVault",
+    "SecretsVaultArgs",
     "Taint",
     "Tenant",
     "TenantArgs",
     "TenantRef",
     "TritonService",
     "TritonServiceArgs",
-    "Vault",
-    "VaultArgs",
     "VaultRef",
 ]

@@ -40,7 +40,7 @@ class ClusterRef(TypedDict):
 
 
 class VaultRef(TypedDict):
-    """A ``Vault`` as another component takes it."""
+    """A ``SecretsVault`` as another component takes it."""
 
     kubernetes_path: pulumi.Input[str]
     """Path of the Kubernetes auth backend."""

@@ -41,7 +41,7 @@ class TenantArgs(TypedDict):
     operators: NotRequired[str]
     """Group that may also open a shell in pods and see secrets. Default: ``<namespace>-operators``."""
     vault: NotRequired[pulumi.Input[VaultRef]]
-    """Where the tenant's keys and secrets are: ``ref`` of a ``Vault``. Default: the tenant has none."""
+    """Where the tenant's keys and secrets are: ``ref`` of a ``SecretsVault``. Default: the tenant has none."""
 
 
 class Tenant(pulumi.ComponentResource):

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from falaj.lab import control, plugins, tools
+from falaj.lab import control, plugins, services, tools
 from falaj.lab.environment import environment, prepare_bin
 from falaj.lab.errors import LabError
 from falaj.lab.plugins import Aws
@@ -54,6 +54,14 @@ def up(
     port: Annotated[
         list[str] | None, typer.Option(metavar="NAME=N", help="Give a service this port; 0 draws a new one.")
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SERVICE",
+            help="Run this service only, with those that it needs; moto alone is an AWS in a second. `all` runs all "
+            "again.  [default: what this lab ran before; at first all]",
+        ),
+    ] = None,
     aws: Annotated[
         Aws | None,
         typer.Option(
@@ -70,6 +78,7 @@ def up(
     Examples:
       falaj-lab up
       falaj-lab up --aws bridged
+      falaj-lab up --only moto
       falaj-lab up --port kube-apiserver=6443 --port moto=0
       falaj-lab --state ../second-lab up
     """
@@ -78,6 +87,8 @@ def up(
     began = time.monotonic()
     lab.create()
     with control.alone(lab, "up"):
+        if only:
+            services.remember_only(lab, only)
         chosen = plugins.choose(lab, aws)
         resolved = tools.ensure(chosen.tools, err)
         prepare_bin(lab, resolved)
@@ -120,14 +131,17 @@ def show_endpoints(lab: Lab) -> None:
     values = environment(lab)
     kubernetes = f"https://127.0.0.1:{lab.ports()['kube-apiserver']}"
     aws, _ = plugins.current(lab)
-    show_columns(
-        [
-            ("  Kubernetes", kubernetes, "real; its nodes are emulated by KWOK"),
-            ("  AWS", values["AWS_ENDPOINT_URL"], "emulated by moto; its EKS node groups become nodes of this cluster"),
-            ("  AWS types", aws.value, f"Pulumi makes them through {plugins.describe(aws)}"),
-            ("  OpenBao", values["VAULT_ADDR"], "real"),
-        ]
-    )
+    lines = {
+        "kube-apiserver": ("  Kubernetes", kubernetes, "real; its nodes are emulated by KWOK"),
+        "moto": (
+            "  AWS",
+            values["AWS_ENDPOINT_URL"],
+            "emulated by moto; its EKS node groups become nodes of this cluster",
+        ),
+        "openbao": ("  OpenBao", values["VAULT_ADDR"], "real"),
+    }
+    runs = [lines[service.name] for service in services.services_of(lab) if service.name in lines]
+    show_columns([*runs, ("  AWS types", aws.value, f"Pulumi makes them through {plugins.describe(aws)}")])
     own = "" if lab == Lab.at() else f" --state {shlex.quote(str(lab.root))}"
     out.print("Try:")
     show_columns(

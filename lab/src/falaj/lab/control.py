@@ -75,7 +75,7 @@ def start(lab: Lab, binaries: Binaries, wanted: Mapping[str, int]) -> bool:
         try_again(lab, supervisor)
         return False
     stop(lab)
-    for service in SERVICES:
+    for service in services.services_of(lab):
         for port in service.ports:
             check_port(port, lab.ports()[port])
     plan = {"digest": digest, "binaries": {name: str(path) for name, path in binaries.items()}}
@@ -148,7 +148,7 @@ def views(lab: Lab) -> list[View]:
     """Return how each service is now."""
     supervised, known, ports = find_supervisor(lab) is not None, read(lab, "services.json"), lab.ports()
     seen: list[View] = []
-    for service in SERVICES:
+    for service in services.services_of(lab):
         entry = known.get(service.name, {})
         process = processes.find(entry)
         state = str(entry.get("phase", "waiting")) if supervised else "stopped"
@@ -212,7 +212,9 @@ def holder(port: int) -> str:
 
 def plan_digest(lab: Lab, binaries: Binaries) -> str:
     """Return a digest of all that a supervisor and its services are started with."""
-    digest = hashlib.sha256(json.dumps([{n: str(p) for n, p in binaries.items()}, dict(lab.ports())]).encode())
+    names = [service.name for service in services.services_of(lab)]
+    told = [{n: str(p) for n, p in binaries.items()}, dict(lab.ports()), names]
+    digest = hashlib.sha256(json.dumps(told).encode())
     sources = [path for kind in ("*.py", "kubernetes/*", "kwok/*") for path in services.DATA.glob(kind)]
     for path in sorted([*sources, *(lab.root / "pki").glob("*.crt"), Path(sys.executable)]):
         digest.update(str(path).encode())

@@ -6,7 +6,7 @@ import json
 import ssl
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -311,6 +311,31 @@ SERVICES: tuple[Service, ...] = (
         environment=eks_nodes_environment,
     ),
 )
+
+
+ONLY = "only"
+"""Under which a lab remembers that it runs some services only."""
+
+
+def services_of(lab: Lab) -> tuple[Service, ...]:
+    """Return the services that this lab runs: all, or those that it was told and what they need."""
+    names = lab.settings().get(ONLY, "").split()
+    if not names:
+        return SERVICES
+    wanted = set(names)
+    for service in reversed(SERVICES):  # what one needs stands before it
+        if service.name in wanted:
+            wanted.update(service.needs)
+    return tuple(service for service in SERVICES if service.name in wanted)
+
+
+def remember_only(lab: Lab, names: Sequence[str]) -> None:
+    """Have the lab run these services only, and what they need; ``all`` has it run all again."""
+    known = [service.name for service in SERVICES]
+    unknown = sorted(set(names) - {*known, "all"})
+    if unknown:
+        raise LabError(f"no service is named {', '.join(unknown)}; the names are {', '.join(known)}")
+    lab.remember(ONLY, "" if "all" in names else " ".join(names))
 
 
 def prepare(lab: Lab, wanted: Mapping[str, int] | None = None) -> None:

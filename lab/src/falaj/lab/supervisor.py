@@ -28,7 +28,7 @@ from typing import BinaryIO
 
 from falaj.lab.errors import LabError
 from falaj.lab.processes import record
-from falaj.lab.services import SERVICES, Binaries, Service
+from falaj.lab.services import Binaries, Service, services_of
 from falaj.lab.state import Lab, append_private, write_private
 
 SOON = 0.2
@@ -309,7 +309,7 @@ def main() -> None:
         binaries = {name: Path(path) for name, path in plan["binaries"].items()}
 
         async def keep() -> None:
-            supervisor = Supervisor(lab, SERVICES, binaries)
+            supervisor = Supervisor(lab, services_of(lab), binaries)
             supervisor.save("services.json", {})
             supervisor.save("supervisor.json", {**record(os.getpid()), "plan": plan["digest"]})
             await supervisor.run()

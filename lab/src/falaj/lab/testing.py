@@ -45,14 +45,15 @@ class RunningLab:
 
 
 @contextmanager
-def temporary_lab(root: Path, aws: str | None = None) -> Generator[RunningLab]:
+def temporary_lab(root: Path, aws: str | None = None, only: Sequence[str] = ()) -> Generator[RunningLab]:
     """Run a lab in a folder that is removed afterwards; where its tools are missing, they are built first.
 
-    ``aws`` says what serves the AWS types, as `falaj-lab up --aws` does.
+    ``aws`` says what serves the AWS types, as `falaj-lab up --aws` does, and ``only`` which services run.
     """
     running = RunningLab(root)
     try:
-        running.run("up", *(("--aws", aws) if aws else ()), timeout=1800)
+        options = [*(("--aws", aws) if aws else ()), *(f"--only={name}" for name in only)]
+        running.run("up", *options, timeout=1800)
         yield running
     finally:
         running.run("down", check=False)

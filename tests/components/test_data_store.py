@@ -1,12 +1,12 @@
-"""EncryptedBucket: its policy, its companions, its refusals."""
+"""DataStore: its policy, its companions, its refusals."""
 
 import json
 
 import pytest
 from component_samples import KEY, OWNERSHIP, REGIME
 
-from falaj.components import Classification, ConfigError, EncryptedBucket, KeyUse, ResidencyKey
-from falaj.components.encrypted_bucket import bucket_policy
+from falaj.components import Classification, ConfigError, DataStore, KeyUse, ResidencyKey
+from falaj.components.data_store import bucket_policy
 
 ARGS = {"purpose": "datasets", "key": KEY, "regime": REGIME, "ownership": OWNERSHIP}
 NAME = "test-datasets-123456789012-me-central-1"
@@ -38,7 +38,7 @@ def test_an_upload_may_leave_the_key_to_the_bucket_but_may_not_name_another():
 
 
 def test_the_bucket_is_closed_encrypted_versioned_and_owned(run, engine, providers):
-    outputs = run(lambda: (bucket := EncryptedBucket("datasets", ARGS, providers())) and [bucket.bucket, bucket.arn])
+    outputs = run(lambda: (bucket := DataStore("datasets", ARGS, providers())) and [bucket.bucket, bucket.arn])
     assert outputs[0] == NAME
     assert engine.one("Bucket")["bucket"] == NAME
     block = engine.one("BucketPublicAccessBlock")
@@ -57,8 +57,8 @@ def test_the_bucket_is_closed_encrypted_versioned_and_owned(run, engine, provide
 
 
 def test_old_versions_and_abandoned_uploads_expire_and_objects_only_when_asked(run, engine, providers):
-    run(lambda: EncryptedBucket("keep", ARGS, providers()).arn)
-    run(lambda: EncryptedBucket("expire", {**ARGS, "expire_days": 400, "noncurrent_days": 7}, providers()).arn)
+    run(lambda: DataStore("keep", ARGS, providers()).arn)
+    run(lambda: DataStore("expire", {**ARGS, "expire_days": 400, "noncurrent_days": 7}, providers()).arn)
     expire, keep = (each["rules"] for each in engine.all("BucketLifecycleConfiguration"))
     assert [rule["id"] for rule in keep] == ["forget-old-versions"]
     assert keep[0]["noncurrentVersionExpiration"] == {"noncurrentDays": 90}
@@ -73,7 +73,7 @@ def test_it_takes_the_key_from_a_residency_key(run, engine, providers):
         key = ResidencyKey(
             "key", {"purpose": "key", "used_by": [KeyUse.S3], "regime": REGIME, "ownership": OWNERSHIP}, opts
         )
-        return EncryptedBucket("datasets", {**ARGS, "key": key.ref}, opts).arn
+        return DataStore("datasets", {**ARGS, "key": key.ref}, opts).arn
 
     run(program)
     (rule,) = engine.one("BucketServerSideEncryptionConfiguration")["rules"]
@@ -100,10 +100,10 @@ def test_it_takes_the_key_from_a_residency_key(run, engine, providers):
 )
 def test_a_wrong_value_is_refused_with_field_value_and_remedy(run, providers, change, message):
     with pytest.raises(ConfigError) as refused:
-        run(lambda: EncryptedBucket("datasets", {**ARGS, **change}, providers()))
+        run(lambda: DataStore("datasets", {**ARGS, **change}, providers()))
     assert str(refused.value) == message
 
 
 def test_a_stricter_key_may_protect_less_sensitive_data(run, engine, providers):
-    run(lambda: EncryptedBucket("d", {**ARGS, "classification": Classification.INTERNAL}, providers()).arn)
+    run(lambda: DataStore("d", {**ARGS, "classification": Classification.INTERNAL}, providers()).arn)
     assert engine.one("Bucket")["tags"]["classification"] == "internal"

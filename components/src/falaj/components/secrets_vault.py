@@ -12,11 +12,12 @@ from falaj.components.checks import bounded, dns_label
 from falaj.components.classification import Classification
 from falaj.components.ownership import Ownership, labels
 from falaj.components.refs import ClusterRef, VaultRef, pick
+from falaj.components.renamed import renamed
 
 _DAY = 24 * 3600
 
 
-class VaultArgs(TypedDict):
+class SecretsVaultArgs(TypedDict):
     """What may be said of the platform's Vault."""
 
     cluster: pulumi.Input[ClusterRef]
@@ -31,7 +32,7 @@ class VaultArgs(TypedDict):
     """Days after which the platform's transit key is rotated, 1 to 365. Default: 30."""
 
 
-class Vault(pulumi.ComponentResource):
+class SecretsVault(pulumi.ComponentResource):
     """Transit and key-value mounts, the platform's transit key, and login for service accounts of one cluster.
 
     Works on HashiCorp Vault and on OpenBao alike. The cluster checks each login itself (TokenReview), so a deleted
@@ -48,13 +49,13 @@ class Vault(pulumi.ComponentResource):
     ref: VaultRef
     """The Vault as other components take it."""
 
-    def __init__(self, name: str, args: VaultArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: SecretsVaultArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         classification = Classification(args.get("classification", Classification.RESTRICTED))
         prefix = dns_label(f"{name}.path_prefix", args.get("path_prefix", args["ownership"]["environment"]))
         rotation = bounded(f"{name}.rotation_days", args.get("rotation_days", 30), 1, 365, "days")
         tags = labels(f"{name}.ownership", args["ownership"], classification)
 
-        super().__init__("falaj:index:Vault", name, dict(args), opts)
+        super().__init__("falaj:index:SecretsVault", name, dict(args), renamed("Vault", opts))
         child = pulumi.ResourceOptions(parent=self)
         about = f"{prefix}: owner {tags['owner']}, classification {tags['classification']}"
         transit = vault.Mount(

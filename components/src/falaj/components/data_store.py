@@ -14,13 +14,14 @@ from falaj.components.errors import ConfigError
 from falaj.components.ownership import Ownership, labels
 from falaj.components.refs import KeyRef, key_arn
 from falaj.components.regime import Regime, check_regime
+from falaj.components.renamed import renamed
 
 _ALGORITHM = "s3:x-amz-server-side-encryption"
 _KEY = "s3:x-amz-server-side-encryption-aws-kms-key-id"
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 
-class EncryptedBucketArgs(TypedDict):
+class DataStoreArgs(TypedDict):
     """What may be said of an encrypted bucket."""
 
     purpose: str
@@ -41,7 +42,7 @@ class EncryptedBucketArgs(TypedDict):
     """Days after which objects expire. Default: never."""
 
 
-class EncryptedBucket(pulumi.ComponentResource):
+class DataStore(pulumi.ComponentResource):
     """One bucket with what a store of an organisation's data must have, and nothing that could open it.
 
     Serves ISO/IEC 27001:2022 A.8.3, A.8.10, A.8.13 and A.8.24.
@@ -53,7 +54,7 @@ class EncryptedBucket(pulumi.ComponentResource):
     arn: pulumi.Output[str]
     """ARN of the bucket."""
 
-    def __init__(self, name: str, args: EncryptedBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: DataStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         regime, ownership = args["regime"], args["ownership"]
         classification = Classification(args.get("classification", Classification.RESTRICTED))
         check_regime(f"{name}.regime", regime)
@@ -68,7 +69,7 @@ class EncryptedBucket(pulumi.ComponentResource):
         arn_of_key = key_arn(f"{name}.key", args["key"], classification)
         tags = labels(f"{name}.ownership", ownership, classification) | {"purpose": purpose}
 
-        super().__init__("falaj:index:EncryptedBucket", name, dict(args), opts)
+        super().__init__("falaj:index:DataStore", name, dict(args), renamed("EncryptedBucket", opts))
         child = pulumi.ResourceOptions(parent=self)
 
         bucket = aws.s3.Bucket(
