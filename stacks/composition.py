@@ -74,6 +74,8 @@ def compose(config: PlatformConfig, providers: Providers) -> Platform:
         "home_region": config.regime.home_region,
         "account_id": config.regime.account_id,
     }
+    if config.regime.organization_id:
+        regime["organization_id"] = config.regime.organization_id
     on_aws = pulumi.ResourceOptions(providers=[providers.aws])
     keys = _keys(config, ownership, regime, on_aws)
     buckets = {

@@ -39,9 +39,10 @@ class Section(BaseModel):
 class RegimeConfig(Section):
     """The residency rules that hold."""
 
-    name: Name = "home-region"
+    name: Name = "uae-restricted"
     home_region: str
     account_id: str
+    organization_id: str | None = None
 
 
 class NetworkConfig(Section):
