@@ -52,6 +52,11 @@ destroy: setup ## Destroy what `make up` made, and keep the lab running
 bench: setup ## Measure: figures for docs/benchmarks.md
 	@$(BIN)/python tests/bench/bench.py $(BENCH_ARGS)
 
+.PHONY: example
+example: setup ## Bring one component up, as its example shows (NAME=data-store; LAB_OPTIONS="--only moto")
+	@$(LAB) up $(LAB_OPTIONS)
+	@$(LAB) exec -- $(BIN)/python docs/examples/run.py $(NAME)
+
 .PHONY: fidelity
 fidelity: setup ## Compare the emulated AWS provider with HashiCorp's, in two labs
 	@$(LAB) install --aws bridged

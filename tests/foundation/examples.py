@@ -1,0 +1,114 @@
+"""An example of docs/examples/ in a lab, driven as a person drives it, and what really exists there."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+import hvac
+
+from falaj.lab.testing import RunningLab
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+sys.path.insert(0, str(EXAMPLES))
+from run import POLICIES, lab_configuration  # noqa: E402 - a program beside the examples, not a package
+
+LONGEST = 10 * 60
+UNCHANGED = ("same", "read", "refresh")
+
+
+class Example:
+    """One example as one stack of one lab."""
+
+    def __init__(self, lab: RunningLab, name: str) -> None:
+        self.lab, self.name = lab, name
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command in the example's folder, inside the lab."""
+        done = subprocess.run(
+            command,
+            cwd=EXAMPLES / self.name,
+            env=dict(self.lab.env),
+            capture_output=True,
+            text=True,
+            timeout=LONGEST,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def pulumi(self, *command: str, check: bool = True, **config: str) -> subprocess.CompletedProcess[str]:
+        """Run the CLI on the stack; ``config`` is the example's own configuration."""
+        given = [part for key, value in config.items() for part in ("-c", f"{self.name}:{key}={value}")]
+        leading = lab_configuration(self.lab.env) if command[0] in ("up", "preview", "refresh", "destroy") else []
+        return self.run("pulumi", *command, "--stack", "test", "--non-interactive", *leading, *given, check=check)
+
+    def up(self, check: bool = True, **config: str) -> subprocess.CompletedProcess[str]:
+        """Bring the example up, policies first."""
+        self.run("pulumi", "stack", "select", "--create", "test", "--non-interactive")
+        return self.pulumi(
+            "up", "--yes", "--skip-preview", "--suppress-outputs", "--policy-pack", str(POLICIES), check=check, **config
+        )
+
+    def changes(self, **config: str) -> dict[str, tuple[str, set[str]]]:
+        """Return what a preview would do: operation and differing properties of each resource that does not stay."""
+        return self._steps("preview", **config)
+
+    def drift(self) -> dict[str, tuple[str, set[str]]]:
+        """Return the resources that are not as Pulumi left them, and take what is found into the state."""
+        found = self._steps("refresh", "--preview-only")
+        self.pulumi("refresh", "--yes", "--skip-preview")
+        return found
+
+    def _steps(self, *command: str, **config: str) -> dict[str, tuple[str, set[str]]]:
+        answer = json.loads(self.pulumi(*command, "--json", **config).stdout)
+        return {
+            step["urn"].rpartition("::")[2]: (step["op"], set(step.get("detailedDiff") or {}))
+            for step in answer["steps"]
+            if step["op"] not in UNCHANGED or step.get("detailedDiff")
+        }
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the stack's outputs, secrets in plain."""
+        return json.loads(self.pulumi("stack", "output", "--json", "--show-secrets").stdout)
+
+    def resources(self) -> dict[str, dict[str, Any]]:
+        """Return what the state holds, by name."""
+        deployment = json.loads(self.pulumi("stack", "export", "--show-secrets").stdout)["deployment"]
+        return {each["urn"].rpartition("::")[2]: each for each in deployment.get("resources", [])}
+
+    def destroy(self) -> None:
+        """Destroy what the example made, and forget the stack."""
+        self.pulumi("destroy", "--yes", "--skip-preview")
+        self.run("pulumi", "stack", "rm", "--yes", "test", "--non-interactive")
+
+    def aws(self, service: str, **more: Any) -> Any:
+        """Return a client of the lab's AWS."""
+        return aws_client(self.lab.env, service, **more)
+
+    @cached_property
+    def vault(self) -> hvac.Client:
+        """A client of the lab's OpenBao that may do everything."""
+        env = self.lab.env
+        return hvac.Client(url=env["VAULT_ADDR"], token=env["VAULT_TOKEN"], verify=env["VAULT_CACERT"])
+
+
+def aws_client(env: Mapping[str, str], service: str, **more: Any) -> Any:
+    """Return a client of the AWS that the variables of a lab name."""
+    make: Any = boto3.client
+    return make(
+        service,
+        **{
+            "endpoint_url": env["AWS_ENDPOINT_URL"],
+            "region_name": env["AWS_REGION"],
+            "aws_access_key_id": env["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": env["AWS_SECRET_ACCESS_KEY"],
+            **more,
+        },
+    )
