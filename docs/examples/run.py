@@ -29,8 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--destroy", action="store_true", help="destroy what the example made")
     options = parser.parse_args(arguments)
     if not os.environ.get("FALAJ_LAB"):
-        print("error: run this inside the lab: falaj-lab exec -- python docs/examples/run.py", file=sys.stderr)
-        return 2
+        parser.error(f"run this inside the lab: falaj-lab exec -- python docs/examples/run.py {options.name}")
     signal.signal(signal.SIGINT, lambda _number, _frame: None)  # Pulumi gets it too, and ends in order
     command = ("destroy", "--yes") if options.destroy else ("up", "--yes", "--policy-pack", str(POLICIES))
     return pulumi(options.name, "stack", "select", "--create", STACK) or pulumi(

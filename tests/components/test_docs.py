@@ -1,9 +1,60 @@
-"""The guide's examples are programs that run."""
+"""The guide's examples are programs that run, and each component's page tells its arguments as they are."""
 
+import json
 import re
 from pathlib import Path
 
-GUIDE = Path(__file__).parents[2] / "docs" / "components.md"
+import pytest
+
+import falaj.components
+from falaj.components.package import COMPONENTS
+
+DOCS = Path(__file__).parents[2] / "docs"
+GUIDE = DOCS / "components.md"
+SCHEMA = json.loads(Path(__file__).with_name("schema.json").read_text())
+ANNEX_A = {"5": 37, "6": 8, "7": 14, "8": 34}
+"""How many controls each part of ISO/IEC 27001:2022's Annex A has."""
+HEADING = "| argument | default | why this default | controls |"
+
+
+def kebab(name: str) -> str:
+    """Return a component's name as its page and its example have it."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
+
+
+def camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.title() for part in rest)
+
+
+def rows(name: str) -> list[list[str]]:
+    """Return the table of a component's page, without its heading."""
+    text = (DOCS / "components" / f"{kebab(name)}.md").read_text()
+    table = text[text.index(HEADING) :].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table]
+
+
+def default(name: str, argument: str) -> str:
+    """Return the default that an argument's description tells."""
+    described = SCHEMA["resources"][f"falaj:index:{name}"]["inputProperties"][camel(argument)]["description"]
+    found = re.search(r"Default: (.*?)\.?$", " ".join(described.split()))
+    return found[1].replace("``", "`") if found else "required"
+
+
+@pytest.mark.parametrize("name", sorted(component.__name__ for component in COMPONENTS))
+def test_a_component_s_page_tells_each_argument_with_its_default_and_why(name):
+    arguments = list(getattr(falaj.components, f"{name}Args").__annotations__)
+    table = rows(name)
+    assert [row[0] for row in table] == [f"`{argument}`" for argument in arguments]
+    assert [row[1] for row in table] == [default(name, argument) for argument in arguments]
+    assert all(len(row) == 4 and row[2] for row in table)
+
+
+@pytest.mark.parametrize("name", sorted(component.__name__ for component in COMPONENTS))
+def test_the_controls_on_a_component_s_page_exist(name):
+    named = {control for row in rows(name) for control in re.findall(r"\bA\.(\d+)\.(\d+)\b", row[3])}
+    assert named
+    assert all(1 <= int(number) <= ANNEX_A.get(part, 0) for part, number in named)
 
 
 def test_the_guides_examples_run_one_after_the_other(run, engine):
@@ -16,5 +67,8 @@ def test_the_guides_examples_run_one_after_the_other(run, engine):
         return names["detector"].url
 
     assert run(program) == "http://detector.vision.svc:8000"
-    documented = set(re.findall(r"^## (.*)$", GUIDE.read_text(), flags=re.M))
-    assert {"ResidencyKey", "DataStore", "Network", "Cluster", "SecretsVault", "Tenant", "TritonService"} <= documented
+
+
+def test_the_guide_leads_to_every_component_s_page():
+    linked = set(re.findall(r"\(components/([a-z-]+)\.md\)", GUIDE.read_text()))
+    assert linked == {kebab(component.__name__) for component in COMPONENTS}
