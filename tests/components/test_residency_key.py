@@ -6,7 +6,7 @@ import pytest
 from component_samples import OWNERSHIP, REGIME
 
 from falaj.components import Classification, ConfigError, KeyUse, ResidencyKey
-from falaj.components.residency_key import key_policy
+from falaj.components.key_policy import key_policy
 
 ARGS = {"purpose": "datasets", "used_by": [KeyUse.S3], "regime": REGIME, "ownership": OWNERSHIP}
 
@@ -44,13 +44,17 @@ def test_no_denial_takes_administration_away(uses):
 def test_nothing_is_allowed_to_everyone_or_without_limit(uses):
     for each in key_policy(REGIME, uses)["Statement"]:
         if each["Effect"] == "Allow":
-            assert "*" not in each["Principal"].values()
+            named = "*" not in each["Principal"].values()
+            assert named or "aws:PrincipalAccount" in each["Condition"]["StringEquals"]
             assert not {"*", "kms:*"} & set(each["Action"])
 
 
 def test_a_key_for_buckets_works_through_s3_of_the_home_region_only():
     use = statement(key_policy(REGIME, [KeyUse.S3]), "UseThroughS3")
-    assert use["Condition"] == {"StringEquals": {"kms:ViaService": "s3.me-central-1.amazonaws.com"}}
+    assert use["Condition"]["StringEquals"] == {
+        "kms:ViaService": "s3.me-central-1.amazonaws.com",
+        "aws:RequestedRegion": "me-central-1",
+    }
 
 
 def test_a_key_for_logs_serves_log_groups_of_the_account_only():
@@ -102,11 +106,11 @@ def test_the_key_rotates_and_stays_in_one_region(run, engine, providers):
             {"deletion_window_days": 5},
             "datasets.deletion_window_days must be a whole number from 7 to 30 days (got 5)",
         ),
-        ({"used_by": []}, "datasets.used_by must name at least one of s3, eks, ebs, logs (got [])"),
-        ({"used_by": ["rds"]}, "datasets.used_by must be among s3, eks, ebs, logs (got 'rds')"),
+        ({"used_by": []}, f"datasets.used_by must name at least one of {', '.join(KeyUse)} (got [])"),
+        ({"used_by": ["rds"]}, f"datasets.used_by must be among {', '.join(KeyUse)} (got 'rds')"),
         (
             {"regime": {**REGIME, "home_region": "Dubai"}},
-            "datasets.regime.home_region must be a region such as me-central-1 (got 'Dubai')",
+            "datasets.regime.home_region must be a region that uae-restricted allows: me-central-1 (got 'Dubai')",
         ),
         (
             {"regime": {**REGIME, "account_id": "1234"}},

@@ -5,12 +5,13 @@ from falaj.components.cluster import Cluster, ClusterArgs
 from falaj.components.data_store import DataStore, DataStoreArgs
 from falaj.components.errors import ConfigError
 from falaj.components.gpu_node_pool import GpuNodePool, GpuNodePoolArgs
+from falaj.components.key_uses import KeyUse
 from falaj.components.network import Network, NetworkArgs
 from falaj.components.node_pool import CapacityType, NodePool, NodePoolArgs, Taint
 from falaj.components.ownership import Ownership
 from falaj.components.refs import ClusterRef, KeyRef, NetworkRef, TenantRef, VaultRef
 from falaj.components.regime import Regime
-from falaj.components.residency_key import KeyUse, ResidencyKey, ResidencyKeyArgs
+from falaj.components.residency_key import ResidencyKey, ResidencyKeyArgs
 from falaj.components.secrets_vault import SecretsVault, SecretsVaultArgs
 from falaj.components.tenant import Tenant, TenantArgs
 from falaj.components.triton_service import TritonService, TritonServiceArgs

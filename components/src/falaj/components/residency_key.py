@@ -1,55 +1,17 @@
 """A KMS key whose use is confined to the home region and account."""
 
 import json
-from collections.abc import Sequence
-from enum import StrEnum
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 
 from falaj.components.checks import bounded, dns_label, principals
 from falaj.components.classification import Classification
-from falaj.components.documents import document
-from falaj.components.errors import ConfigError
+from falaj.components.key_policy import check_uses, key_policy
 from falaj.components.ownership import Ownership, labels
 from falaj.components.refs import KeyRef
-from falaj.components.regime import Regime, check_regime, root_of
-
-_USE = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
-_ADMINISTER = [
-    "kms:Describe*",
-    "kms:Get*",
-    "kms:List*",
-    "kms:PutKeyPolicy",
-    "kms:EnableKey",
-    "kms:DisableKey",
-    "kms:EnableKeyRotation",
-    "kms:DisableKeyRotation",
-    "kms:RotateKeyOnDemand",
-    "kms:UpdateKeyDescription",
-    "kms:CreateAlias",
-    "kms:UpdateAlias",
-    "kms:DeleteAlias",
-    "kms:TagResource",
-    "kms:UntagResource",
-    "kms:RevokeGrant",
-    "kms:ScheduleKeyDeletion",
-    "kms:CancelKeyDeletion",
-]
-
-
-class KeyUse(StrEnum):
-    """A service of the home region that works with the key for us."""
-
-    S3 = "s3"
-    """Objects in buckets."""
-    EKS = "eks"
-    """Kubernetes secrets in a cluster's etcd."""
-    EBS = "ebs"
-    """Disks of nodes, attached by EC2 Auto Scaling."""
-    LOGS = "logs"
-    """Log groups in CloudWatch."""
+from falaj.components.regime import Regime, check_regime
 
 
 class ResidencyKeyArgs(TypedDict):
@@ -121,136 +83,3 @@ class ResidencyKey(pulumi.ComponentResource):
         self.alias = alias.name
         self.ref = {"arn": key.arn, "classification": classification.value}
         self.register_outputs({"arn": self.arn, "keyId": self.key_id, "alias": self.alias, "ref": self.ref})
-
-
-def check_uses(field: str, uses: Sequence[str]) -> list[KeyUse]:
-    """Return the uses, refusing an unknown one and a key that nothing uses."""
-    known = ", ".join(KeyUse)
-    if not uses:
-        raise ConfigError(field, list(uses), f"must name at least one of {known}")
-    for use in uses:
-        if use not in set(KeyUse):
-            raise ConfigError(field, use, f"must be among {known}")
-    return [KeyUse(use) for use in uses]
-
-
-def key_policy(regime: Regime, uses: Sequence[KeyUse], administrators: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the key's policy: who administers it, which services use it, and what is denied whatever IAM says."""
-    statements = [
-        {
-            "Sid": "Administer",
-            "Effect": "Allow",
-            "Principal": {"AWS": list(administrators) or root_of(regime["account_id"])},
-            "Action": _ADMINISTER,
-            "Resource": "*",
-        }
-    ]
-    for use in dict.fromkeys(uses):
-        statements += _USES[use](regime)
-    return document(*statements, *_denials(regime))
-
-
-def _for_s3(regime: Regime) -> list[dict[str, Any]]:
-    """S3 uses the key on behalf of identities that IAM allows; nobody can use it without S3."""
-    service = f"s3.{regime['home_region']}.amazonaws.com"
-    return [_use("UseThroughS3", regime, {"StringEquals": {"kms:ViaService": service}})]
-
-
-def _for_eks(regime: Regime) -> list[dict[str, Any]]:
-    """The cluster's role uses the key directly and hands it to EKS by a grant."""
-    in_region = {"StringEquals": {"aws:RequestedRegion": regime["home_region"]}}
-    return [
-        _use("UseForClusterSecrets", regime, in_region),
-        _grant("GrantToEks", root_of(regime["account_id"])),
-    ]
-
-
-def _for_ebs(regime: Regime) -> list[dict[str, Any]]:
-    """Node groups start instances as the Auto Scaling service-linked role, which needs the key by name.
-
-    https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html
-    The role exists once an account has used Auto Scaling.
-    """
-    role = (
-        f"arn:aws:iam::{regime['account_id']}:role/aws-service-role/autoscaling.amazonaws.com/"
-        "AWSServiceRoleForAutoScaling"
-    )
-    return [
-        {
-            "Sid": "UseForNodeDisks",
-            "Effect": "Allow",
-            "Principal": {"AWS": role},
-            "Action": _USE,
-            "Resource": "*",
-        },
-        _grant("GrantForNodeDisks", role),
-    ]
-
-
-def _for_logs(regime: Regime) -> list[dict[str, Any]]:
-    """CloudWatch Logs is its own principal; the encryption context ties it to log groups of this account."""
-    region, account = regime["home_region"], regime["account_id"]
-    return [
-        {
-            "Sid": "UseByLogs",
-            "Effect": "Allow",
-            "Principal": {"Service": f"logs.{region}.amazonaws.com"},
-            "Action": _USE,
-            "Resource": "*",
-            "Condition": {
-                "ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{region}:{account}:log-group:*"}
-            },
-        }
-    ]
-
-
-_USES = {KeyUse.S3: _for_s3, KeyUse.EKS: _for_eks, KeyUse.EBS: _for_ebs, KeyUse.LOGS: _for_logs}
-
-
-def _use(sid: str, regime: Regime, condition: dict[str, Any]) -> dict[str, Any]:
-    """Let identities of the account use the key where IAM allows it too and the condition holds."""
-    return {
-        "Sid": sid,
-        "Effect": "Allow",
-        "Principal": {"AWS": root_of(regime["account_id"])},
-        "Action": _USE,
-        "Resource": "*",
-        "Condition": condition,
-    }
-
-
-def _grant(sid: str, principal: str) -> dict[str, Any]:
-    """Let the principal grant use of the key, but only to AWS resources such as a cluster or a disk."""
-    return {
-        "Sid": sid,
-        "Effect": "Allow",
-        "Principal": {"AWS": principal},
-        "Action": ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"],
-        "Resource": "*",
-        "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}},
-    }
-
-
-def _denials(regime: Regime) -> list[dict[str, Any]]:
-    """Deny use from another region or account, and copies of the key; administration stays possible."""
-    use = [*_USE[:-1], "kms:CreateGrant"]
-    everyone = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Resource": "*"}
-    return [
-        everyone
-        | {
-            "Sid": "DenyOutsideHomeRegion",
-            "Action": use,
-            "Condition": {"StringNotEquals": {"aws:RequestedRegion": regime["home_region"]}},
-        },
-        everyone
-        | {
-            "Sid": "DenyOutsideAccount",
-            "Action": use,
-            "Condition": {
-                "StringNotEquals": {"aws:PrincipalAccount": regime["account_id"]},
-                # A service's own principal, such as CloudWatch Logs, belongs to no account.
-                "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
-            },
-        },
-        everyone | {"Sid": "DenyCopies", "Action": ["kms:ReplicateKey", "kms:UpdatePrimaryRegion"]},
-    ]
