@@ -16,7 +16,7 @@ import yaml
 
 from falaj.lab.services import ask
 from falaj.lab.state import Lab
-from falaj.lab.testing import RunningLab, person
+from falaj.lab.testing import RunningLab, person, temporary_lab
 
 pytestmark = pytest.mark.lab
 
@@ -258,6 +258,15 @@ def test_a_second_lab_runs_beside_the_first_and_leaves_nothing(lab: RunningLab, 
 
 def kubernetes(lab: RunningLab) -> str:
     return f"https://127.0.0.1:{lab.status()['kube-apiserver']['port']}"
+
+
+def test_a_lab_that_is_an_aws_alone_runs_nothing_else_until_all_is_asked_for(tmp_path: Path) -> None:
+    with temporary_lab(tmp_path / "aws", only=["moto"]) as aws:
+        assert {name: service["state"] for name, service in aws.status().items()} == {"moto": "healthy"}
+        assert "kube-apiserver" not in aws.run("up").stdout  # it stays so, unasked
+        assert list(aws.status()) == ["moto"]
+        aws.run("up", "--only", "openbao", "--only", "moto")
+        assert set(aws.status()) == {"moto", "openbao"}
 
 
 def test_a_second_up_beside_the_first_is_told_so(lab: RunningLab) -> None:

@@ -12,7 +12,7 @@ import yaml
 
 from falaj.lab import services
 from falaj.lab.errors import LabError
-from falaj.lab.services import DATA, SERVICES, Service, ask, prepare
+from falaj.lab.services import DATA, SERVICES, Service, ask, prepare, remember_only, services_of
 from falaj.lab.state import Lab
 
 
@@ -36,6 +36,21 @@ def test_the_services_can_be_started_one_after_the_other() -> None:
     order = list(TopologicalSorter({service.name: service.needs for service in SERVICES}).static_order())
     assert sorted(order) == sorted(service.name for service in SERVICES)
     assert order.index("etcd") < order.index("kube-apiserver") < order.index("kube-scheduler")
+
+
+def test_a_lab_may_run_some_services_only_with_what_they_need(made: Lab) -> None:
+    assert services_of(made) == SERVICES
+    remember_only(made, ["openbao", "kube-scheduler"])
+    names = [service.name for service in services_of(made)]
+    assert names == ["etcd", "kube-apiserver", "kube-scheduler", "openbao"]
+    remember_only(made, ["all"])
+    assert services_of(made) == SERVICES
+
+
+def test_a_service_that_does_not_exist_cannot_be_asked_for(made: Lab) -> None:
+    with pytest.raises(LabError, match=r"^no service is named lambda; the names are etcd, kube-apiserver,"):
+        remember_only(made, ["moto", "lambda"])
+    assert services_of(made) == SERVICES
 
 
 def test_no_two_services_share_a_port(made: Lab) -> None:
