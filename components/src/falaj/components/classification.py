@@ -21,7 +21,12 @@ class Classification(StrEnum):
 _ORDER = list(Classification)
 
 
+def reaches(data: Classification, level: Classification) -> bool:
+    """Tell whether data is classified ``level`` or higher."""
+    return _ORDER.index(data) >= _ORDER.index(level)
+
+
 def check_key_covers(field: str, data: Classification, key: Classification) -> None:
     """Refuse a key that is classified lower than the data: its users would reach more than they are cleared for."""
-    if _ORDER.index(key) < _ORDER.index(data):
+    if not reaches(key, data):
         raise ConfigError(field, key.value, f"must be a key classified {data.value} or higher, as the data is")

@@ -17,6 +17,19 @@ class KeyRef(TypedDict):
     """Highest classification of the data it may protect."""
 
 
+class StoreRef(TypedDict):
+    """A ``DataStore`` as another component takes it."""
+
+    bucket: pulumi.Input[str]
+    """Name of the bucket."""
+    arn: pulumi.Input[str]
+    """ARN of the bucket."""
+    classification: pulumi.Input[str]
+    """Classification of the data that it holds."""
+    kind: pulumi.Input[str]
+    """What it is for: a member of ``StoreKind``."""
+
+
 class NetworkRef(TypedDict):
     """A ``Network`` as another component takes it."""
 
