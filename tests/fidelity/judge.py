@@ -8,14 +8,15 @@ from typing import Any
 
 from changes import Change, Disturbance
 from compare import Difference, inventories, plan, plans, refusals, states
-from inventory import comparable, unlisted
+from inventory import RECORDED, Held, comparable, flat, unlisted, unshown
 from normalize import Names, plain
+from recorded import enacted, is_recorded
 from sides import Side, SideError, both
 
 from falaj.lab.plugins import Aws
 
 Sides = tuple[Side, Side]
-Inventory = Mapping[str, list[Any]]
+Pair = tuple[Held, Held]
 
 
 class Judge:
@@ -38,18 +39,18 @@ class Judge:
 
         What fails on one side is a difference as well, and the rest is still compared.
         """
-        bare = both(sides, lambda side: comparable(side.aws.inventory(), Names()))
-        self.same("deploy", inventories(*bare))
+        bare = both(sides, _nameless)
+        self.same("deploy", inventories(*map(flat, bare)))
         with self._phase("deploy"):
             both(sides, Side.up)
-        self.made(sides)
+        self.made(sides, bare)
         self.quiet(sides)
         self.changed(sides)
         if self._disturbances:
             self.disturbed(sides)
         self.gone(sides, bare)
 
-    def made(self, sides: Sides) -> None:
+    def made(self, sides: Sides, bare: Pair) -> None:
         """Compare what exists now, and what Pulumi knows of it."""
         with self._phase("inventory"):
             resources = both(sides, Side.resources)
@@ -59,10 +60,24 @@ class Judge:
                 self._add("inventory", name, "", "nothing lists it", "nothing lists it")
             named = Names(resources[0]), Names(resources[1])
             found = both(sides, lambda side: side.aws.inventory())
-            self.same("inventory", inventories(*map(comparable, found, named)))
+            held = comparable(found[0], named[0]), comparable(found[1], named[1])
+            self.same("inventory", inventories(*map(_compared, held)))
+            self._exist(resources, bare, held)
         with self._phase("state"):
             # Everything in the inventory has its name by now, what no resource made as well.
             self.same("state", states(*resources, named))
+
+    def _exist(self, resources: Sequence[Sequence[Mapping[str, Any]]], bare: Pair, held: Pair) -> None:
+        """See that each type has come to exist in AWS: on the emulated side what it enacts, on the judge's every one.
+
+        It cannot be told otherwise of what only one side has, and what neither has would count as the same.
+        """
+        ours, theirs = ({each["type"] for each in side} for side in resources)
+        missing = unshown(enacted(ours), bare[0], held[0]), unshown(theirs, bare[1], held[1])
+        for token in sorted({*missing[0], *missing[1]}):
+            self._add(
+                "inventory", token, "(exists)", *("nothing shows it" if token in side else "" for side in missing)
+            )
 
     def quiet(self, sides: Sides) -> None:
         """See that neither side has anything to do after a deployment."""
@@ -88,34 +103,33 @@ class Judge:
         What differed between the sides before is not told again.
         """
         with self._phase("drift"):
-            before = both(sides, _comparable)
-            known = list(inventories(*before))
+            before = both(sides, _named)
+            known = list(inventories(*map(_compared, before)))
             both(sides, lambda side: disturb(side, self._disturbances))
-            self.same("drift", (each for each in inventories(*both(sides, _comparable)) if each not in known))
+            drifted = both(sides, _named)
+            self.same("drift", (each for each in inventories(*map(_compared, drifted)) if each not in known))
             previews = both(sides, lambda side: side.preview("--refresh"))
             self.same("drift", plans(*previews))
             for title, why in unseen(self._disturbances, previews).items():
                 self._add("drift", title, "(test)", why, why)
         with self._phase("mended"):
             both(sides, lambda side: side.pulumi("up", "--yes", "--refresh", "--skip-preview", "--suppress-outputs"))
-            mended = both(sides, _comparable)
-            self.same("mended", (each for each in inventories(*mended) if each not in known))
+            mended = both(sides, _named)
+            self.same("mended", (each for each in inventories(*map(_compared, mended)) if each not in known))
             self._unchanged("mended", sides, before, mended)
 
-    def gone(self, sides: Sides, bare: tuple[Inventory, Inventory]) -> None:
+    def gone(self, sides: Sides, bare: Pair) -> None:
         """Destroy the stack, and compare what is left: as much as there was."""
         with self._phase("destroy"):
             both(sides, Side.down)
-            left = both(sides, lambda side: comparable(side.aws.inventory(), Names()))
-            self.same("destroy", inventories(*left))
+            left = both(sides, _nameless)
+            self.same("destroy", inventories(*map(_compared, left)))
             self._unchanged("destroy", sides, bare, left)
 
-    def _unchanged(
-        self, phase: str, sides: Sides, before: tuple[Inventory, Inventory], after: tuple[Inventory, Inventory]
-    ) -> None:
-        """See that each side is as it was."""
+    def _unchanged(self, phase: str, sides: Sides, before: Pair, after: Pair) -> None:
+        """See that each side is as it was, whatever it holds."""
         for side, one, other in zip(sides, before, after, strict=True):
-            for thing, path, was, now in inventories(one, other):
+            for thing, path, was, now in inventories(flat(one), flat(other)):
                 self._add(phase, thing, f"{path} ({side.provider} before and after)", was, now)
 
     def same(self, phase: str, found: Iterable[tuple[str, str, Any, Any]]) -> None:
@@ -139,8 +153,19 @@ class Judge:
         self._progress(f"{self.stack}: {name}: {self.seconds[name]:.1f} s, {found} differences before gaps")
 
 
-def _comparable(side: Side) -> Inventory:
+def _named(side: Side) -> Held:
+    """Return what a side holds, by the names of its resources."""
     return comparable(side.aws.inventory(), side.names())
+
+
+def _nameless(side: Side) -> Held:
+    """Return what a side holds where no resource is there to name it."""
+    return comparable(side.aws.inventory(), Names())
+
+
+def _compared(held: Held) -> dict[str, list[Any]]:
+    """Return what both sides can have."""
+    return flat(held, left_out=RECORDED)
 
 
 def disturb(side: Side, disturbances: Sequence[Disturbance]) -> None:
@@ -150,6 +175,8 @@ def disturb(side: Side, disturbances: Sequence[Disturbance]) -> None:
         resource = outputs.get(disturbance.resource)
         if resource is None:
             raise SideError(side.provider, disturbance.title, f"the stack has no AWS resource {disturbance.resource}")
+        if is_recorded(resource["type"]):
+            raise SideError(side.provider, disturbance.title, f"{resource['type']} is recorded: nothing to disturb")
         known = {name: plain(value) for name, value in resource["outputs"].items()}
         disturbance.do(side.aws, {**known, "id": resource["id"]})
 

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from recorded import is_recorded
+
 VOLATILE = frozenset(
     {
         "ResponseMetadata",
@@ -71,8 +73,9 @@ class Names:
         # In a state, what others depend on comes first: a bucket before its settings, which have the same identifier.
         for resource in owned:
             self.add(resource["id"], _label(resource, resource["id"]))
-        # What several tell alike is named after the same one, whatever order the last run left.
-        owned.sort(key=lambda resource: resource["urn"])
+        # What several tell alike is named after the same one, whatever order the last run left; after one that is
+        # recorded only where no other tells it, for its outputs are made up.
+        owned.sort(key=lambda resource: (is_recorded(resource["type"]), resource["urn"]))
         for resource in owned:
             name = plain(resource.get("outputs", {}).get("name"))
             if isinstance(name, str):

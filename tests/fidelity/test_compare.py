@@ -4,6 +4,7 @@ from typing import Any
 
 from compare import ABSENT, Difference, inventories, leaves, plans, states
 from normalize import Names
+from recorded import is_recorded
 
 
 def step(name: str, op: str, **kinds: str) -> dict[str, Any]:
@@ -49,6 +50,22 @@ def test_states_are_compared_by_what_each_resource_was_given_and_gives() -> None
         ("vpc aws:ec2/vpc:Vpc", "outputs.arn", "x", ABSENT),
         ("vpc aws:ec2/vpc:Vpc", "outputs.arnn", ABSENT, "x"),
     ]
+
+
+def recorded(**given: Any) -> list[dict[str, Any]]:
+    """Return a state with a topic, which the emulated provider records."""
+    urn = "urn:pulumi:s::p::aws:sns/topic:Topic::told"
+    return [{"urn": urn, "type": "aws:sns/topic:Topic", "id": "told", **given}]
+
+
+def test_of_a_recorded_type_the_inputs_are_compared_and_not_the_outputs() -> None:
+    assert is_recorded("aws:sns/topic:Topic")
+    made_up = recorded(inputs={"name": "a"}, outputs={"owner": "1"})
+    real = recorded(inputs={"name": "a"}, outputs={"owner": "2"})
+    changed = recorded(inputs={"name": "b"}, outputs={"owner": "2"})
+    assert not list(states(made_up, real, (Names(), Names())))
+    assert list(states(made_up, changed, (Names(), Names()))) == [("told aws:sns/topic:Topic", "inputs.name", "a", "b")]
+    assert list(states(made_up, [], (Names(), Names()))) == [("told aws:sns/topic:Topic", "", "exists", ABSENT)]
 
 
 def test_an_update_here_and_a_replacement_there_is_named_with_the_property() -> None:

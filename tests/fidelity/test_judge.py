@@ -4,7 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from changes import CHANGES, Change, Disturbance
-from judge import pointless, unseen
+from inventory import LISTINGS
+from judge import Judge, pointless, unseen
 from pulumi import ComponentResource
 
 from falaj import components
@@ -44,6 +45,22 @@ def test_a_disturbance_that_shows_nowhere_is_named() -> None:
     assert unseen([vpc, hidden], (preview(net_vpc="update"), preview())) == {}
     assert unseen([vpc, hidden], (preview(net_vpc="same"), preview())) == {"tags": "shows nowhere"}
     assert unseen([vpc], (REFUSAL, REFUSAL)) == {"(program)": "both previews fail"}
+
+
+def test_a_recorded_type_is_to_exist_on_the_judges_side_and_an_enacted_one_on_both() -> None:
+    judge = Judge("s", progress=lambda line: None)
+    none: dict[str, dict[str, list[Any]]] = {listing.kind: {} for listing in LISTINGS}
+    topic, vpc = {"topic": {"<told>": [{}]}}, {"VPC": {"<net>": [{}]}}
+    stack = [{"type": "aws:sns/topic:Topic"}, {"type": "aws:ec2/vpc:Vpc"}]
+
+    judge._exist((stack, stack), (none, none), ({**none, **vpc}, {**none, **vpc, **topic}))
+    assert judge.differences == []
+
+    judge._exist((stack, stack), (none, none), (none, vpc | {k: v for k, v in none.items() if k != "VPC"}))
+    assert [(each.resource, each.emulated, each.bridged) for each in judge.differences] == [
+        ("aws:ec2/vpc:Vpc", "nothing shows it", ""),
+        ("aws:sns/topic:Topic", "", "nothing shows it"),
+    ]
 
 
 def test_every_component_has_a_changed_argument() -> None:
