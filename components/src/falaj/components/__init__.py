@@ -11,6 +11,7 @@ from falaj.components.node_pool import CapacityType, NodePool, NodePoolArgs, Tai
 from falaj.components.ownership import Ownership
 from falaj.components.refs import ClusterRef, KeyRef, NetworkRef, TenantRef, VaultRef
 from falaj.components.regime import Regime
+from falaj.components.region_guard import Reachable, RegionGuard, RegionGuardArgs, RegionGuardMode
 from falaj.components.residency_key import ResidencyKey, ResidencyKeyArgs
 from falaj.components.secrets_vault import SecretsVault, SecretsVaultArgs
 from falaj.components.tenant import Tenant, TenantArgs
@@ -35,7 +36,11 @@ __all__ = [
     "NodePool",
     "NodePoolArgs",
     "Ownership",
+    "Reachable",
     "Regime",
+    "RegionGuard",
+    "RegionGuardArgs",
+    "RegionGuardMode",
     "ResidencyKey",
     "ResidencyKeyArgs",
     "SecretsVault",

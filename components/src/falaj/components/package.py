@@ -9,6 +9,7 @@ from falaj.components.data_store import DataStore
 from falaj.components.gpu_node_pool import GpuNodePool
 from falaj.components.network import Network
 from falaj.components.node_pool import NodePool
+from falaj.components.region_guard import RegionGuard
 from falaj.components.residency_key import ResidencyKey
 from falaj.components.secrets_vault import SecretsVault
 from falaj.components.tenant import Tenant
@@ -22,6 +23,7 @@ COMPONENTS: list[type[pulumi.ComponentResource]] = [
     GpuNodePool,
     Network,
     NodePool,
+    RegionGuard,
     ResidencyKey,
     Tenant,
     TritonService,
