@@ -7,7 +7,7 @@ per gap fails when moto closes it itself: then ours goes.
 
 from functools import cache
 
-from falaj.lab.moto_gaps import eks, launch_templates, s3, vpc
+from falaj.lab.moto_gaps import budgets, ecr, efs, eks, fsx, launch_templates, s3, vpc
 
 
 @cache
@@ -17,3 +17,7 @@ def close_gaps() -> None:
     launch_templates.tell_own_tags_apart()
     vpc.change_any_rule()
     eks.serve()
+    budgets.serve()
+    ecr.serve()
+    efs.serve()
+    fsx.serve()
