@@ -1,90 +1,23 @@
-"""ResidencyKey: its policy, its refusals, and the key that it makes."""
+"""ResidencyKey: its refusals, and the key that it makes."""
 
 import json
 
 import pytest
 from component_samples import OWNERSHIP, REGIME
 
-from falaj.components import Classification, ConfigError, KeyUse, ResidencyKey
+from falaj.components import Classification, ConfigError, KeyOrigin, KeyUse, ResidencyKey
 from falaj.components.key_policy import key_policy
 
+KEEPER, TRAINER = (f"arn:aws:iam::123456789012:role/{name}" for name in ("keeper", "trainer"))
+STORE = {"key_store_id": "cks-1234567890abcdef0", "xks_key_id": "bb8562717f809024"}
 ARGS = {"purpose": "datasets", "used_by": [KeyUse.S3], "regime": REGIME, "ownership": OWNERSHIP}
-
-
-def statement(policy, sid):
-    (found,) = [each for each in policy["Statement"] if each["Sid"] == sid]
-    return found
-
-
-def test_use_from_another_region_is_denied_to_everyone():
-    denial = statement(key_policy(REGIME, [KeyUse.S3]), "DenyOutsideHomeRegion")
-    assert denial["Effect"] == "Deny"
-    assert denial["Principal"] == {"AWS": "*"}
-    assert denial["Condition"] == {"StringNotEquals": {"aws:RequestedRegion": "me-central-1"}}
-    assert {"kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey*", "kms:CreateGrant"} <= set(denial["Action"])
-
-
-def test_use_from_another_account_is_denied_but_services_of_aws_stay_possible():
-    denial = statement(key_policy(REGIME, [KeyUse.LOGS]), "DenyOutsideAccount")
-    assert denial["Condition"]["StringNotEquals"] == {"aws:PrincipalAccount": "123456789012"}
-    assert denial["Condition"]["BoolIfExists"] == {"aws:PrincipalIsAWSService": "false"}
-
-
-@pytest.mark.parametrize("uses", [[use] for use in KeyUse] + [list(KeyUse)])
-def test_no_denial_takes_administration_away(uses):
-    policy = key_policy(REGIME, uses)
-    administer = set(statement(policy, "Administer")["Action"])
-    assert {"kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"} <= administer
-    for each in policy["Statement"]:
-        if each["Effect"] == "Deny":
-            assert not administer & set(each["Action"])
-
-
-@pytest.mark.parametrize("uses", [[use] for use in KeyUse] + [list(KeyUse)])
-def test_nothing_is_allowed_to_everyone_or_without_limit(uses):
-    for each in key_policy(REGIME, uses)["Statement"]:
-        if each["Effect"] == "Allow":
-            named = "*" not in each["Principal"].values()
-            assert named or "aws:PrincipalAccount" in each["Condition"]["StringEquals"]
-            assert not {"*", "kms:*"} & set(each["Action"])
-
-
-def test_a_key_for_buckets_works_through_s3_of_the_home_region_only():
-    use = statement(key_policy(REGIME, [KeyUse.S3]), "UseThroughS3")
-    assert use["Condition"]["StringEquals"] == {
-        "kms:ViaService": "s3.me-central-1.amazonaws.com",
-        "aws:RequestedRegion": "me-central-1",
-    }
-
-
-def test_a_key_for_logs_serves_log_groups_of_the_account_only():
-    use = statement(key_policy(REGIME, [KeyUse.LOGS]), "UseByLogs")
-    assert use["Principal"] == {"Service": "logs.me-central-1.amazonaws.com"}
-    assert use["Condition"]["ArnLike"] == {
-        "kms:EncryptionContext:aws:logs:arn": "arn:aws:logs:me-central-1:123456789012:log-group:*"
-    }
-
-
-@pytest.mark.parametrize(("use", "sid"), [(KeyUse.EKS, "GrantToEks"), (KeyUse.EBS, "GrantForNodeDisks")])
-def test_grants_are_for_aws_resources_only(use, sid):
-    grant = statement(key_policy(REGIME, [use]), sid)
-    assert grant["Condition"] == {"Bool": {"kms:GrantIsForAWSResource": "true"}}
-
-
-def test_named_administrators_replace_the_account():
-    administrators = ["arn:aws:iam::123456789012:role/keys"]
-    policy = key_policy(REGIME, [KeyUse.S3], administrators)
-    assert statement(policy, "Administer")["Principal"] == {"AWS": administrators}
-
-
-def test_copies_in_other_regions_are_denied():
-    assert "kms:ReplicateKey" in statement(key_policy(REGIME, [KeyUse.S3]), "DenyCopies")["Action"]
 
 
 def test_the_key_rotates_and_stays_in_one_region(run, engine, providers):
     ref = run(lambda: ResidencyKey("datasets", ARGS, providers()).ref)
     key = engine.one("Key")
     assert key["enableKeyRotation"] is True
+    assert key["rotationPeriodInDays"] == 365
     assert key["multiRegion"] is False
     assert key["deletionWindowInDays"] == 30
     assert key["tags"] == {
@@ -97,6 +30,35 @@ def test_the_key_rotates_and_stays_in_one_region(run, engine, providers):
     assert json.loads(key["policy"]) == key_policy(REGIME, [KeyUse.S3])
     assert engine.one("Alias")["name"] == "alias/test/datasets"
     assert ref == {"arn": "arn:aws:mock:me-central-1:123456789012:datasets-key", "classification": "restricted"}
+
+
+def test_named_administrators_and_users_are_in_the_policy(run, engine, providers):
+    run(lambda: ResidencyKey("k", {**ARGS, "administrators": [KEEPER], "users": [TRAINER]}, providers()).arn)
+    assert json.loads(engine.one("Key")["policy"]) == key_policy(REGIME, [KeyUse.S3], [KEEPER], [TRAINER])
+
+
+def test_the_material_is_renewed_as_often_as_asked(run, engine, providers):
+    run(lambda: ResidencyKey("k", {**ARGS, "rotation_days": 90.0}, providers()).arn)
+    assert engine.one("Key")["rotationPeriodInDays"] == 90
+
+
+def test_imported_material_never_passes_through_pulumi_and_is_not_rotated(run, engine, providers):
+    made = run(lambda: ResidencyKey("k", {**ARGS, "origin": KeyOrigin.IMPORTED}, providers()).key_id)
+    key = engine.one("ExternalKey")
+    assert made == "k-key-id"
+    assert not {"keyMaterialBase64", "validTo", "enableKeyRotation"} & set(key)
+    assert key["multiRegion"] is False
+    assert json.loads(key["policy"]) == key_policy(REGIME, [KeyUse.S3], imported=True)
+    assert engine.one("Alias")["targetKeyId"] == "k-key-id"
+
+
+def test_a_key_outside_aws_is_named_with_its_store_and_is_not_rotated(run, engine, providers):
+    args = {**ARGS, "origin": KeyOrigin.EXTERNAL, "external_key": STORE}
+    run(lambda: ResidencyKey("k", args, providers()).arn)
+    key = engine.one("Key")
+    assert (key["customKeyStoreId"], key["xksKeyId"]) == ("cks-1234567890abcdef0", "bb8562717f809024")
+    assert key["enableKeyRotation"] is False
+    assert "rotationPeriodInDays" not in key
 
 
 @pytest.mark.parametrize(
@@ -120,6 +82,54 @@ def test_the_key_rotates_and_stays_in_one_region(run, engine, providers):
             {"administrators": ["arn:aws:iam::123456789012:role/*"]},
             "datasets.administrators must be ARNs of IAM roles or users without wildcards"
             " (got 'arn:aws:iam::123456789012:role/*')",
+        ),
+        (
+            {"users": ["trainer"]},
+            "datasets.users must be ARNs of IAM roles or users without wildcards (got 'trainer')",
+        ),
+        (
+            {"administrators": [KEEPER], "users": [KEEPER]},
+            "datasets.users must be others than the administrators: who could use the key could also change who may"
+            f" (got '{KEEPER}')",
+        ),
+        (
+            {"used_by": [KeyUse.VAULT_SEAL, KeyUse.S3], "users": [TRAINER]},
+            "datasets.used_by must be vault-seal alone, which uses the key directly"
+            f" (got {[KeyUse.VAULT_SEAL, KeyUse.S3]!r})",
+        ),
+        (
+            {"used_by": [KeyUse.VAULT_SEAL]},
+            "datasets.users must name Vault's role, since vault-seal is direct (got [])",
+        ),
+        ({"rotation_days": 30}, "datasets.rotation_days must be a whole number from 90 to 2560 days (got 30)"),
+        (
+            {"rotation_days": 365, "origin": "imported"},
+            "datasets.rotation_days must be left out: AWS does not rotate a key whose origin is imported (got 365)",
+        ),
+        (
+            {"origin": "cloudhsm"},
+            "datasets.origin must be one that uae-restricted allows: aws, imported, external (got 'cloudhsm')",
+        ),
+        (
+            {"origin": KeyOrigin.EXTERNAL, "external_key": STORE, "regime": {**REGIME, "name": "uae-general"}},
+            "datasets.origin must be one that uae-general allows: aws, imported (got 'external')",
+        ),
+        (
+            {"origin": KeyOrigin.EXTERNAL},
+            "datasets.external_key must be there for origin external, and for no other (got None)",
+        ),
+        (
+            {"external_key": STORE},
+            f"datasets.external_key must be there for origin external, and for no other (got {STORE!r})",
+        ),
+        (
+            {"origin": "external", "external_key": {**STORE, "key_store_id": "store"}},
+            "datasets.external_key.key_store_id must be an id such as cks-1234567890abcdef0 (got 'store')",
+        ),
+        (
+            {"origin": "external", "external_key": {**STORE, "xks_key_id": "a key"}},
+            "datasets.external_key.xks_key_id must be 1 to 128 letters, digits, dots, hyphens or underscores"
+            " (got 'a key')",
         ),
     ],
 )

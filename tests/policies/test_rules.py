@@ -137,6 +137,7 @@ def network_policy(types: Any = ("Ingress", "Egress"), space: Any = "team", **sp
 
 CASES = [
     simple("FJ-KMS-001", KEY, {"enableKeyRotation": True}, {}, {"enableKeyRotation": UNKNOWN}),
+    simple("FJ-KMS-001", KEY, {"customKeyStoreId": "cks-1"}, {}, {"customKeyStoreId": UNKNOWN}),
     simple("FJ-KMS-002", KEY, {"multiRegion": False}, {"multiRegion": True}, {"multiRegion": UNKNOWN}),
     Case("FJ-KMS-002", [make(KEY, {})], [make(NO_REPLICA, {"primaryKeyArn": "arn:aws:kms:eu-west-1:1:key/mrk-1"})], []),
     simple(

@@ -16,11 +16,12 @@ KEY = "aws:kms/key:Key"
     "Set enableKeyRotation to true.",
 )
 def rotation(key: Resource, _: Context) -> Checks:
-    """Only symmetric encryption keys can be rotated by AWS."""
+    """Only symmetric encryption keys whose material AWS made itself can be rotated by it."""
     spec, usage = key["customerMasterKeySpec"], key["keyUsage"]
     rotatable = ~(spec.is_set() & ~spec.equals("SYMMETRIC_DEFAULT")) & ~(
         usage.is_set() & ~usage.equals("ENCRYPT_DECRYPT")
     )
+    rotatable = rotatable & ~key["customKeyStoreId"].is_set()
     yield never(~key["enableKeyRotation"].is_true() & rotatable, "yearly rotation is not on")
 
 
