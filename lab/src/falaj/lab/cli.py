@@ -69,6 +69,14 @@ def up(
             "official plugin.  [default: what this lab used before; at first official if you have it, else emulated]"
         ),
     ] = None,
+    authorizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="Enforce IAM in the emulated AWS: this command decides who may do what. `none` accepts everyone "
+            "again.  [default: what this lab did before; at first everyone is accepted]",
+        ),
+    ] = None,
 ) -> None:
     """Start the lab, or wait for one that is starting; where all runs already, say so.
 
@@ -89,6 +97,8 @@ def up(
     with control.alone(lab, "up"):
         if only:
             services.remember_only(lab, only)
+        if authorizer is not None:
+            services.remember_authorizer(lab, authorizer)
         chosen = plugins.choose(lab, aws)
         resolved = tools.ensure(chosen.tools, err)
         prepare_bin(lab, resolved)

@@ -2,6 +2,8 @@
 
 Emulated: moto answers as AWS does, but nothing runs behind it, and it accepts any credentials and any signature
 (the lab's random ones keep programs from using a person's own by mistake). It listens on loopback only.
+With ``--authorizer COMMAND`` it enforces IAM: signatures must be right, and COMMAND decides (`falaj.lab.authorizer`);
+``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY`` are then those of the root user.
 
 Durable: a request that changed something is answered after its effect is on disk, and an answer that was lost with the
 process is given again when the client retries, so that nothing is lost or doubled wherever the process is killed.
@@ -12,6 +14,7 @@ import html
 import io
 import os
 import re
+import shlex
 import signal
 import socket
 import sys
@@ -23,6 +26,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from botocore.credentials import Credentials
 from moto.backends import SERVICE_NAMES, get_backend
 from moto.moto_server import werkzeug_app
 from moto.utilities.utils import get_partition
@@ -30,8 +34,10 @@ from werkzeug.serving import make_server
 from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Request
 
+from falaj.lab.authorizer import Authorizer
 from falaj.lab.errors import LabError
 from falaj.lab.moto_gaps import close_gaps
+from falaj.lab.moto_gaps.iam_enforcement import enforce
 from falaj.lab.moto_state import Answer, CannotKeepError, MotoState, backend_names, use_one_catalogue
 from falaj.lab.state import ACCOUNT
 
@@ -191,8 +197,8 @@ class _QuietHandler(werkzeug_app.MotoRequestHandler):
         """Say nothing: ``DurableMoto`` logs changes and failures; polling would fill the log."""
 
 
-def serve(port: int, folder: Path) -> None:
-    """Serve until SIGTERM or SIGINT."""
+def serve(port: int, folder: Path, authorizer: str = "") -> None:
+    """Serve until SIGTERM or SIGINT; an ``authorizer`` is the command line of the program that decides."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -206,6 +212,9 @@ def serve(port: int, folder: Path) -> None:
         os.environ["MOTO_PORT"] = str(port)
         use_one_catalogue()
         close_gaps()
+        if authorizer:
+            root = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
+            enforce(Authorizer(shlex.split(authorizer)), root)
         moto = DurableMoto(MotoState(folder))
         server = make_server(HOST, port, moto, threaded=True, request_handler=_QuietHandler, fd=listener.fileno())
 
@@ -224,9 +233,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m falaj.lab.moto_server", description="The lab's emulated AWS.")
     parser.add_argument("--port", type=int, required=True, help="the loopback port to listen on")
     parser.add_argument("--data", type=Path, required=True, help="the folder that keeps the state")
+    parser.add_argument("--authorizer", default="", help="the command that decides who may do what; IAM is enforced")
     options = parser.parse_args(arguments)
     try:
-        serve(options.port, options.data)
+        serve(options.port, options.data, options.authorizer)
     except LabError as error:
         sys.exit(f"moto: {error}")
 

@@ -181,7 +181,17 @@ def kwok(lab: Lab, binaries: Binaries) -> list[str]:
 
 def moto(lab: Lab, _: Binaries) -> list[str]:
     """Return the command line of the emulated AWS."""
-    return python("falaj.lab.moto_server", f"--port={lab.ports()['moto']}", f"--data={lab.folder('data', 'moto')}")
+    authorizer = lab.settings().get(AUTHORIZER, "")
+    return [
+        *python("falaj.lab.moto_server", f"--port={lab.ports()['moto']}", f"--data={lab.folder('data', 'moto')}"),
+        *([f"--authorizer={authorizer}"] if authorizer else []),
+    ]
+
+
+def root_credentials(lab: Lab) -> Mapping[str, str]:
+    """Return the credentials that the emulated AWS takes for those of the root user: the lab's own."""
+    own = environment(lab)
+    return {name: own[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
 
 
 def bao(lab: Lab, binaries: Binaries) -> list[str]:
@@ -293,7 +303,10 @@ SERVICES: tuple[Service, ...] = (
         ports=("kube-scheduler",),
     ),
     Service("kwok", kwok, answers_at("kwok", "/healthz"), needs=("kube-apiserver",), ports=("kwok",)),
-    Service("moto", moto, answers_at("moto", "/", authority=None), ports=("moto",)),
+    # moto's own page, which asks for no credentials.
+    Service(
+        "moto", moto, answers_at("moto", "/moto-api/", authority=None), ports=("moto",), environment=root_credentials
+    ),
     Service(
         "openbao",
         bao,
@@ -313,6 +326,8 @@ SERVICES: tuple[Service, ...] = (
 )
 
 
+AUTHORIZER = "authorizer"
+"""Under which a lab remembers the command that decides in its AWS who may do what."""
 ONLY = "only"
 """Under which a lab remembers that it runs some services only."""
 
@@ -336,6 +351,11 @@ def remember_only(lab: Lab, names: Sequence[str]) -> None:
     if unknown:
         raise LabError(f"no service is named {', '.join(unknown)}; the names are {', '.join(known)}")
     lab.remember(ONLY, "" if "all" in names else " ".join(names))
+
+
+def remember_authorizer(lab: Lab, command: str) -> None:
+    """Have the lab's AWS enforce IAM by asking this command; ``none`` has it accept everyone again."""
+    lab.remember(AUTHORIZER, "" if command == "none" else command)
 
 
 def prepare(lab: Lab, wanted: Mapping[str, int] | None = None) -> None:

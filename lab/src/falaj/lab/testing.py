@@ -45,14 +45,18 @@ class RunningLab:
 
 
 @contextmanager
-def temporary_lab(root: Path, aws: str | None = None, only: Sequence[str] = ()) -> Generator[RunningLab]:
+def temporary_lab(
+    root: Path, aws: str | None = None, only: Sequence[str] = (), authorizer: str | None = None
+) -> Generator[RunningLab]:
     """Run a lab in a folder that is removed afterwards; where its tools are missing, they are built first.
 
-    ``aws`` says what serves the AWS types, as `falaj-lab up --aws` does, and ``only`` which services run.
+    ``aws`` says what serves the AWS types, as `falaj-lab up --aws` does, ``only`` which services run, ``authorizer``
+    what decides in the emulated AWS who may do what.
     """
     running = RunningLab(root)
     try:
         options = [*(("--aws", aws) if aws else ()), *(f"--only={name}" for name in only)]
+        options += [f"--authorizer={authorizer}"] if authorizer else []
         running.run("up", *options, timeout=1800)
         yield running
     finally:

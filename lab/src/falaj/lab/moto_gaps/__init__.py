@@ -7,13 +7,14 @@ per gap fails when moto closes it itself: then ours goes.
 
 from functools import cache
 
-from falaj.lab.moto_gaps import budgets, ecr, efs, eks, fsx, launch_templates, s3, vpc
+from falaj.lab.moto_gaps import budgets, ecr, efs, eks, fsx, launch_templates, s3, s3_policies, vpc
 
 
 @cache
 def close_gaps() -> None:
     """Extend moto in this process, once; before the applications of its services are made."""
     s3.keep_creation_tags()
+    s3_policies.leave_conditions_out()
     launch_templates.tell_own_tags_apart()
     vpc.change_any_rule()
     eks.serve()
