@@ -3,7 +3,16 @@
 REGIME = {"home_region": "me-central-1", "account_id": "123456789012"}
 OWNERSHIP = {"owner": "ml-platform", "cost_centre": "cc-1", "environment": "test"}
 KEY = {"arn": "arn:aws:kms:me-central-1:123456789012:key/1", "classification": "restricted"}
-NETWORK = {"vpc_id": "vpc-1", "subnet_ids": ["subnet-a", "subnet-b"]}
+NETWORK = {
+    "vpc_id": "vpc-1",
+    "subnet_ids": ["subnet-a", "subnet-b"],
+    "isolated_subnet_ids": ["subnet-c", "subnet-d"],
+    "cidr": "10.20.0.0/16",
+    "zones": ["me-central-1a", "me-central-1b"],
+    "efa_security_group_id": "sg-efa",
+    "placement_group": "test-network-a",
+    "placement_subnet_id": "subnet-a",
+}
 CLUSTER = {
     "cluster_name": "falaj-test",
     "version": "1.35",

@@ -30,6 +30,19 @@ class StoreRef(TypedDict):
     """What it is for: a member of ``StoreKind``."""
 
 
+class RecordsRef(TypedDict):
+    """The records of an ``AuditTrail`` as another component takes them."""
+
+    bucket_arn: pulumi.Input[str]
+    """ARN of the store in which records end."""
+    key_arn: pulumi.Input[str]
+    """ARN of the key of the records."""
+    classification: pulumi.Input[str]
+    """Classification of the records."""
+    record_days: pulumi.Input[int]
+    """Days that records are kept."""
+
+
 class NetworkRef(TypedDict):
     """A ``Network`` as another component takes it."""
 
@@ -37,6 +50,18 @@ class NetworkRef(TypedDict):
     """Id of the VPC."""
     subnet_ids: pulumi.Input[list[str]]
     """Ids of the private subnets, one per zone."""
+    isolated_subnet_ids: pulumi.Input[list[str]]
+    """Ids of the isolated subnets, one per zone: for storage and endpoints."""
+    cidr: pulumi.Input[str]
+    """Address range of the VPC."""
+    zones: pulumi.Input[list[str]]
+    """Zones of the network."""
+    efa_security_group_id: pulumi.Input[str]
+    """Id of the security group of nodes that train together over EFA."""
+    placement_group: pulumi.Input[str]
+    """Name of the placement group of those nodes."""
+    placement_subnet_id: pulumi.Input[str]
+    """Id of the private subnet of those nodes, all in one zone."""
 
 
 class ClusterRef(TypedDict):
