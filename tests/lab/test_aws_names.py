@@ -1,6 +1,7 @@
 """The bridged provider serves the SDK's names: its own schema beside what the installed `pulumi_aws` declares.
 
-What differs is listed in docs/aws-names.md, and nothing else may. Run as a program, this writes that list again.
+What differs is listed in docs/aws-names.md, and nothing else may. What the emulated provider knows of the types that it
+records, facts.json, is what the bridged one's schema says. Run as a program, this writes both again.
 """
 
 import json
@@ -16,6 +17,7 @@ import pytest
 from falaj.lab import tools
 from falaj.lab.plugins import BRIDGED
 from falaj.lab.provider.aws import ENACTED, KINDS
+from falaj.lab.provider.aws_types.facts import FACTS
 from falaj.lab.provider.aws_types.functions import FUNCTIONS
 from falaj.lab.provider.declared import (
     GETTER,
@@ -26,6 +28,7 @@ from falaj.lab.provider.declared import (
     package_folder,
     sdk_version,
 )
+from falaj.lab.provider.values import is_empty
 
 ROOT = Path(__file__).parents[2]
 LIST = ROOT / "docs" / "aws-names.md"
@@ -253,5 +256,24 @@ def test_a_difference_is_found():
     ]
 
 
+def facts() -> str:
+    """Return facts.json as it should be: a type a line, without what is so everywhere or says nothing."""
+    done = subprocess.run([program(), "--facts"], capture_output=True, text=True, timeout=120, check=True)
+    lines: list[str] = []
+    for token, given in sorted(json.loads(done.stdout).items()):
+        known = {name: sorted(value) if isinstance(value, list) else value for name, value in given.items()}
+        known["computed"] = [name for name in known.get("computed", []) if name != "region"]
+        defaults = {name: value for name, value in known.get("defaults", {}).items() if value not in (False, 0, "")}
+        known["defaults"] = dict(sorted(defaults.items()))
+        kept = {name: value for name, value in sorted(known.items()) if not is_empty(value)}
+        lines.append(f"{json.dumps(token)}: {json.dumps(kept)}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def test_what_is_known_of_recorded_types_is_what_the_real_providers_schema_says():
+    assert facts() == FACTS.read_text()
+
+
 if __name__ == "__main__":
     LIST.write_text(written())
+    FACTS.write_text(facts())

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import boto3
@@ -22,9 +24,10 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from falaj.lab.moto_gaps import close_gaps
 from falaj.lab.provider.aws import ENACTED, AwsProvider, recorded
+from falaj.lab.provider.aws_types.recorded import table
 from falaj.lab.provider.declared import declared, sdk_version
 from falaj.lab.provider.journal import Journal
-from falaj.lab.provider.kind import ProviderError
+from falaj.lab.provider.kind import Kind, ProviderError
 from falaj.lab.provider.testing import CheckError, Driver, Resource
 from falaj.lab.provider.values import UNKNOWN, encode
 from falaj.lab.state import free_port
@@ -998,14 +1001,95 @@ def dying_after(count: int, write: Callable[[Any], None]) -> Callable[[Any], Non
 
 
 class TestRecorded:
-    """Types without a table exist in the state only, with plausible identifiers and nothing else."""
+    """Types without a table exist in the state only, with plausible identifiers and outputs and nothing else."""
 
     def test_identifier_and_arn_are_plausible(self, driver: Driver):
         made = driver.create("aws:sqs/queue:Queue", "jobs", {"visibilityTimeoutSeconds": 30})
-        assert made.id == made.outputs["name"]
-        assert made.outputs["arn"] == f"arn:aws:sqs:me-central-1:{ACCOUNT}:{made.id}"
+        name = made.outputs["name"]
+        assert name.startswith("jobs-")
+        assert made.id == made.outputs["url"] == f"https://sqs.me-central-1.amazonaws.com/{ACCOUNT}/{name}"
+        assert made.outputs["arn"] == f"arn:aws:sqs:me-central-1:{ACCOUNT}:{name}"
         assert made.outputs["visibilityTimeoutSeconds"] == 30
-        assert made.outputs["url"] is None
+
+    @pytest.mark.parametrize(
+        ("token", "inputs", "identifier", "outputs"),
+        [
+            (
+                "aws:ecr/repository:Repository",
+                {"name": "vision/train"},
+                "vision/train",
+                {
+                    "arn": f"arn:aws:ecr:me-central-1:{ACCOUNT}:repository/vision/train",
+                    "repositoryUrl": rf"{ACCOUNT}\.dkr\.ecr\.me-central-1\.amazonaws\.com/vision/train",
+                    "registryId": ACCOUNT,
+                },
+            ),
+            (
+                "aws:efs/fileSystem:FileSystem",
+                {"encrypted": True},
+                r"fs-[0-9a-f]{17}",
+                {"dnsName": r"fs-[0-9a-f]{17}\.efs\.me-central-1\.amazonaws\.com"},
+            ),
+            (
+                "aws:cloudtrail/trail:Trail",
+                {"name": "records", "s3BucketName": "records"},
+                f"arn:aws:cloudtrail:me-central-1:{ACCOUNT}:trail/records",
+                {"homeRegion": "me-central-1"},
+            ),
+            (
+                "aws:backup/vaultLockConfiguration:VaultLockConfiguration",
+                {"backupVaultName": "kept", "minRetentionDays": 30},
+                "kept",
+                {"backupVaultArn": f"arn:aws:backup:me-central-1:{ACCOUNT}:backup-vault:kept"},
+            ),
+            (
+                "aws:sns/topicSubscription:TopicSubscription",
+                {"topic": "arn:aws:sns:me-central-1:1:told", "protocol": "email", "endpoint": "a@example.org"},
+                r"arn:aws:sns:me-central-1:1:told:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+                {"ownerId": ACCOUNT},
+            ),
+            ("aws:budgets/budget:Budget", {"budgetType": "COST", "timeUnit": "MONTHLY"}, rf"{ACCOUNT}:it-.+", {}),
+        ],
+        ids=lambda value: value.rpartition(":")[2] if isinstance(value, str) and value.startswith("aws:") else "",
+    )
+    def test_so_are_those_that_have_a_form_of_their_own(
+        self, driver: Driver, token: str, inputs: dict[str, Any], identifier: str, outputs: dict[str, str]
+    ):
+        made = driver.create(token, "it", inputs)
+        assert re.fullmatch(identifier, made.id)
+        for name, form in outputs.items():
+            assert re.fullmatch(form, made.outputs[name]), (name, made.outputs[name])
+        assert driver.refresh(made) == made
+
+    def test_two_of_a_kind_are_told_apart(self, driver: Driver):
+        one, other = (driver.create("aws:efs/fileSystem:FileSystem", name, {}) for name in "ab")
+        assert one.id != other.id
+        assert one.outputs["dnsName"] != other.outputs["dnsName"]
+
+    def test_what_is_left_out_is_filled_in_as_the_real_provider_does_at_every_depth(self, driver: Driver):
+        inputs = {"name": "records", "s3BucketName": "records", "eventSelectors": [{"readWriteType": "ReadOnly"}, {}]}
+        made = driver.create("aws:cloudtrail/trail:Trail", "it", inputs)
+        assert made.inputs["enableLogging"] is True
+        assert "isMultiRegionTrail" not in made.inputs  # which is off when left out
+        assert made.inputs["eventSelectors"] == [
+            {"readWriteType": "ReadOnly", "includeManagementEvents": True},
+            {"readWriteType": "All", "includeManagementEvents": True},
+        ]
+        assert not driver.diff(made, inputs).diffs
+
+    def test_what_makes_it_anew_is_what_the_real_provider_makes_anew(self, driver: Driver):
+        token, subnets = "aws:fsx/lustreFileSystem:LustreFileSystem", {"subnetIds": "subnet-1"}
+        made = driver.create(token, "it", {**subnets, "storageCapacity": 1200, "securityGroupIds": ["sg-1", "sg-2"]})
+        changed = {**subnets, "storageCapacity": 2400, "storageType": "HDD", "securityGroupIds": ["sg-2", "sg-1"]}
+        difference = driver.diff(made, changed)
+        assert sorted(difference.diffs) == ["storageCapacity", "storageType"]  # groups have no order
+        assert list(difference.replaces) == ["storageType"]
+
+    def test_a_part_of_a_list_that_makes_it_anew_does(self):
+        parts: Kind[Any] = Kind("t", create=lambda *_: "", read=lambda *_: {}, replace_on=frozenset({"rules[].id"}))
+        old = {"rules": [{"id": "a", "days": 1}]}
+        assert parts.difference(old, {"rules": [{"id": "b", "days": 1}]}).replaces == {"rules"}
+        assert not parts.difference(old, {"rules": [{"id": "a", "days": 2}]}).replaces
 
     def test_it_takes_update_refresh_and_delete(self, driver: Driver):
         made = driver.create("aws:ebs/volume:Volume", "disk", {"availabilityZone": "me-central-1a", "size": 8})
@@ -1023,6 +1107,17 @@ class TestRecorded:
     def test_a_type_that_the_sdk_lacks_is_refused(self, driver: Driver):
         with pytest.raises(ProviderError, match="declares no type aws:sqs/queues:Queues"):
             driver.create("aws:sqs/queues:Queues", "jobs", {})
+
+    def test_the_table_is_of_recorded_types_and_of_their_properties(self):
+        for token, row in table()["types"].items():
+            known = declared("pulumi_aws", token)
+            assert known is not None, token
+            assert token not in ENACTED, f"{token} is enacted: its row in recorded.toml says nothing"
+            assert row.get("outputs", {}).keys() <= known.outputs, token
+            texts = [*row.get("outputs", {}).values(), *(row[name] for name in ("id", "arn") if name in row)]
+            named = {field for text in texts for _, field, _, _ in Formatter().parse(text) if field}
+            fixed = {"id", "arn", "name", "account", "region", "partition", "uuid"}
+            assert {each for each in named - fixed if not re.fullmatch(r"hex\d+", each)} <= known.inputs.keys(), token
 
 
 class TestErrors:

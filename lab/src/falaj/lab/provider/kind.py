@@ -3,12 +3,24 @@
 Everything here is pure: no protocol, no service, no threads.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from falaj.lab.provider.declared import Declared, Shape, nested_type
-from falaj.lab.provider.values import Props, Unknown, compact, covers, has_unknown, is_empty, leaf_changes, project
+from falaj.lab.provider.values import (
+    Props,
+    Unknown,
+    compact,
+    covers,
+    filled,
+    has_unknown,
+    is_empty,
+    leaf_changes,
+    project,
+    steps,
+)
 
 S = TypeVar("S")
 """What a provider's operations need to work with: a client, a region."""
@@ -99,9 +111,11 @@ class Kind(Generic[S]):
     """Remove the thing; `GoneError` is fine. The third argument is the last known state."""
 
     replace_on: frozenset[str] = frozenset()
-    """Inputs (or parts of one, as ``template.id``) whose change makes a new thing."""
+    """Inputs (or parts of one, as ``template.id`` or ``mappings[].id``) whose change makes a new thing."""
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Values that absent inputs mean; they are written into the inputs, unless they say off, 0 or nothing."""
+    inner_defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The same of parts of inputs that are given, as ``rules[].window``."""
     computed: frozenset[str] = frozenset()
     """Inputs that the service chooses when absent: unknown at preview, and leaving them out is no change."""
     volatile: frozenset[str] = frozenset()
@@ -126,8 +140,13 @@ class Kind(Generic[S]):
     """Whether the thing exists somewhere; otherwise it is state only, and the output says so."""
 
     def default_inputs(self, declared: Declared, inputs: Props) -> Props:
-        """Return the defaults of inputs that are absent."""
-        return {n: v for n, v in self._written(declared).items() if is_empty(inputs.get(n))}
+        """Return the defaults of inputs that are absent, and inputs whose absent parts have some."""
+        found = {n: v for n, v in self._written(declared).items() if is_empty(inputs.get(n))}
+        for path, value in self.inner_defaults.items():
+            name, *inner = steps(path)
+            if name in inputs and not _is_zero(value):
+                found[name] = filled(found.get(name, inputs[name]), inner, value)
+        return found
 
     def _written(self, declared: Declared) -> Props:
         """Return the defaults that become inputs: official plugins leave out those that say off, 0 or nothing."""
@@ -202,9 +221,10 @@ class Kind(Generic[S]):
         """Say whether a changed input makes a new thing; ``replace_on`` may name a part of it, ``template.id``."""
         if name in self.replace_on:
             return True
-        parts = {part for part in self.replace_on if part.startswith(f"{name}.")}
+        parts = {part for part in self.replace_on if part.startswith((f"{name}.", f"{name}["))}
         if name not in leaves:
-            return not parts.isdisjoint(leaves)
+            changed = {re.sub(r"\[\d+\]", "[]", leaf) for leaf in leaves}
+            return any(leaf == part or leaf.startswith((f"{part}.", f"{part}[")) for leaf in changed for part in parts)
         # It came or went as a whole: what counts is whether such a part did.
         inner = {part.removeprefix(f"{name}.").partition(".")[0] for part in parts}
         known = [value for value in leaves[name] if isinstance(value, Mapping)]

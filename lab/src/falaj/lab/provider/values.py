@@ -1,6 +1,6 @@
 """Property values as they cross the wire, as plain Python values, and compared with each other."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -150,6 +150,23 @@ def compact(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [compact(item) for item in value]
     return value
+
+
+def steps(path: str) -> list[str]:
+    """Return the steps of a path such as ``rules[].window``: ``rules``, ``[]``, ``window``."""
+    return path.replace("[]", ".[]").split(".")
+
+
+def filled(value: Any, path: Sequence[str], default: Any) -> Any:
+    """Return a value with a default at the end of a path of steps, where what is on the way is given."""
+    if not path:
+        return default if is_empty(value) else value
+    step, *rest = path
+    if step == "[]" and isinstance(value, list):
+        return [filled(item, rest, default) for item in value]
+    if not isinstance(value, Mapping) or (rest and is_empty(value.get(step))):
+        return value
+    return {**value, step: filled(value.get(step), rest, default)}
 
 
 def covers(wanted: Any, observed: Any) -> bool:

@@ -77,6 +77,8 @@ func main() {
 	provider, err := makeProvider(ctx)
 	if err == nil && len(os.Args) > 1 && os.Args[1] == "--schema" {
 		err = printSchema(ctx, provider)
+	} else if err == nil && len(os.Args) > 1 && os.Args[1] == "--facts" {
+		err = printFacts(provider)
 	} else if err == nil {
 		pftfbridge.MainWithMuxer(ctx, "aws", *provider, fmt.Appendf(nil, `{"name":"aws","version":%q}`, version))
 	}
