@@ -7,18 +7,38 @@ per gap fails when moto closes it itself: then ours goes.
 
 from functools import cache
 
-from falaj.lab.moto_gaps import budgets, ecr, efs, eks, fsx, launch_templates, s3, s3_policies, vpc
+from falaj.lab.moto_gaps import (
+    backup,
+    budgets,
+    dns_firewall,
+    ecr,
+    efs,
+    eks,
+    fsx,
+    kms,
+    launch_templates,
+    network_firewall,
+    s3,
+    s3_object_lock,
+    s3_policies,
+    vpc,
+)
 
 
 @cache
 def close_gaps() -> None:
     """Extend moto in this process, once; before the applications of its services are made."""
     s3.keep_creation_tags()
+    s3_object_lock.keep_locks()
     s3_policies.leave_conditions_out()
     launch_templates.tell_own_tags_apart()
     vpc.change_any_rule()
     eks.serve()
+    backup.serve()
     budgets.serve()
     ecr.serve()
     efs.serve()
     fsx.serve()
+    kms.serve()
+    network_firewall.serve()
+    dns_firewall.serve()
