@@ -1,6 +1,6 @@
 """The lab's OpenBao: its configuration, its first initialization, and whether it is well.
 
-Real: one OpenBao server with Raft storage, TLS, an audit device and auto-unseal. The key that unseals it is a file of
+Real: one OpenBao server with Raft storage, TLS, two audit devices and auto-unseal. The key that unseals it is a file of
 the lab beside the data that it protects: right for a machine that is thrown away, wrong for anything else.
 """
 
@@ -19,6 +19,8 @@ from falaj.lab.state import Lab, write_private
 POLICY_NAME = "falaj-admin"
 POLICY = 'path "*" {\n  capabilities = ["create", "read", "update", "patch", "delete", "list", "sudo"]\n}\n'
 RENEWABLE_FOR = "768h"
+AUDIT_LOGS = {"lab": "openbao-audit.log", "lab-second": "openbao-audit-second.log"}
+"""The audit devices by path, and their files: while one fails, OpenBao serves on by the other."""
 DEADLINE = 60
 """Seconds that OpenBao may take to unseal itself and to lead its cluster of one."""
 
@@ -65,20 +67,18 @@ def write_config(lab: Lab, ports: Mapping[str, int]) -> Path:
             }
         ],
         # OpenBao takes audit devices by configuration only: through its API, a token could write to any file.
-        "audit": [
-            {
-                "file": {
-                    "lab": {
-                        "description": "every request and answer, secrets as HMAC",
-                        "options": {"file_path": str(lab.folder("logs") / "openbao-audit.log"), "mode": "0600"},
-                    }
-                }
-            }
-        ],
+        "audit": [{"file": {name: _audit_device(lab, log)}} for name, log in AUDIT_LOGS.items()],
     }
     path = lab.folder("data") / "openbao.json"
     write_private(path, json.dumps(config, indent=2))
     return path
+
+
+def _audit_device(lab: Lab, log: str) -> dict[str, Any]:
+    return {
+        "description": "every request and answer, secrets as HMAC",
+        "options": {"file_path": str(lab.folder("logs") / log), "mode": "0600"},
+    }
 
 
 def initialize(lab: Lab) -> None:

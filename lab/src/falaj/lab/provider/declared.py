@@ -150,7 +150,7 @@ def sdk_version(package: str) -> str:
 def _source(root: Path, module: str, token: str) -> Path | None:
     """Find the file of a token: its name follows from the module almost always; otherwise the folder is searched."""
     area, _, leaf = module.partition("/")
-    folders = [root] if area == "index" else [root / area, root / f"{area}_"]
+    folders = [root] if area == "index" else [root / area, root / f"{area}_", root / area.lower()]
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", leaf).lower()
     for folder in folders:
         guesses = [folder / f"{snake}.py"]
