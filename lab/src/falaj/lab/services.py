@@ -188,6 +188,11 @@ def moto(lab: Lab, _: Binaries) -> list[str]:
     ]
 
 
+def moto_answers(lab: Lab) -> bool:
+    """Say whether the emulated AWS answers; one that enforces IAM refuses who does not sign."""
+    return ask(lab, "moto", "GET", "/", authority=None)[0] in {http.HTTPStatus.OK, http.HTTPStatus.FORBIDDEN}
+
+
 def root_credentials(lab: Lab) -> Mapping[str, str]:
     """Return the credentials that the emulated AWS takes for those of the root user: the lab's own."""
     own = environment(lab)
@@ -303,10 +308,7 @@ SERVICES: tuple[Service, ...] = (
         ports=("kube-scheduler",),
     ),
     Service("kwok", kwok, answers_at("kwok", "/healthz"), needs=("kube-apiserver",), ports=("kwok",)),
-    # moto's own page, which asks for no credentials.
-    Service(
-        "moto", moto, answers_at("moto", "/moto-api/", authority=None), ports=("moto",), environment=root_credentials
-    ),
+    Service("moto", moto, moto_answers, ports=("moto",), environment=root_credentials),
     Service(
         "openbao",
         bao,

@@ -23,7 +23,11 @@ def leave_conditions_out() -> None:
 
 def leave_to_authorizer() -> None:
     """Let moto hold objects to no statement of a bucket's policy."""
-    FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL
+
+    def get_permission(self: FakeBucket, action: str, resource: str) -> Any:
+        return PermissionResult.NEUTRAL
+
+    FakeBucket.get_permission = get_permission
 
 
 def _statements(policy: bytes | None) -> list[dict[str, Any]]:
