@@ -36,10 +36,22 @@ def too_kind(key: Kind[Aws]) -> Kind[Aws]:
     return replace(key, check=check)
 
 
+def said_otherwise(topic: Kind[Aws]) -> Kind[Aws]:
+    """Fill in an input that AWS leaves empty, of a type that is only recorded."""
+    return replace(topic, defaults={**topic.defaults, "tracingConfig": "Active"})
+
+
+def renamed_in_place(topic: Kind[Aws]) -> Kind[Aws]:
+    """Say that a topic can be renamed, though it is only recorded."""
+    return replace(topic, replace_on=topic.replace_on - {"name"})
+
+
 LIES: Mapping[str, tuple[str, Callable[[Kind[Aws]], Kind[Aws]]]] = {
     "replacement": ("aws:ec2/subnet:Subnet", updated_in_place),
     "output": ("aws:kms/key:Key", misnamed),
     "input": ("aws:kms/key:Key", too_kind),
+    "recorded input": ("aws:sns/topic:Topic", said_otherwise),
+    "recorded replacement": ("aws:sns/topic:Topic", renamed_in_place),
 }
 
 

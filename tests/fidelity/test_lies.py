@@ -10,7 +10,7 @@ from pathlib import Path
 import gaps
 import pytest
 from changes import Change
-from compare import Difference
+from compare import ABSENT, Difference
 from judge import Judge
 from sides import Program, Side, two_labs
 
@@ -31,6 +31,7 @@ TINY = Program(
 )
 CHANGES = (
     Change("addresses", {"Subnet": {"subnet": {"cidr_block": "10.40.2.0/24"}}}),
+    Change("a name", {"Topic": {"told": {"name": "renamed"}}}),
     Change("retention", {"LogGroup": {"logs": {"retention_in_days": 60}}}),
     Change("a window that AWS refuses", {"Key": {"key": {"deletion_window_in_days": 5}}}, refused=True),
 )
@@ -98,6 +99,40 @@ def test_an_input_that_aws_refuses_is_caught(sides: tuple[Side, Side], plugin: P
     assert [(each.phase, each.resource, each.path, each.emulated) for each in caught] == [
         ("change: a window that AWS refuses", "key aws:kms/key:Key", "refused (deletionWindowInDays)", "(absent)")
     ]
+
+
+def test_an_input_of_a_recorded_type_that_is_another_is_caught(sides: tuple[Side, Side], plugin: Path) -> None:
+    lie(plugin, "recorded input")
+    caught = [each for each in judged(sides) if each.phase == "state"]
+    assert [(each.resource, each.path, each.emulated, each.bridged) for each in caught] == [
+        ("told aws:sns/topic:Topic", "inputs.tracingConfig", "Active", ABSENT)
+    ]
+
+
+def test_a_replacement_of_a_recorded_type_that_is_called_an_update_is_caught(
+    sides: tuple[Side, Side], plugin: Path
+) -> None:
+    lie(plugin, "recorded replacement")
+    caught = judged(sides)
+    assert [(each.phase, each.resource, each.path, each.emulated, each.bridged) for each in caught] == [
+        ("change: a name", "told aws:sns/topic:Topic", "operation (name)", "update", "replace")
+    ]
+
+
+def test_a_recorded_type_that_the_judge_does_not_make_is_caught(
+    sides: tuple[Side, Side], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The topic goes before it is looked for."""
+    up = Side.up
+
+    def without_topics(side: Side) -> None:
+        up(side)
+        sns = side.aws.client("sns")
+        for topic in sns.list_topics()["Topics"]:
+            sns.delete_topic(TopicArn=topic["TopicArn"])
+
+    monkeypatch.setattr(Side, "up", without_topics)
+    assert "aws:sns/topic:Topic" in {each.resource for each in judged(sides) if each.phase == "inventory"}
 
 
 def test_an_official_plugin_takes_part_the_same_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

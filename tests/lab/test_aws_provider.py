@@ -124,6 +124,15 @@ class Needs:
         return self.make("aws:ec2/internetGateway:InternetGateway", "need-gateway", vpcId=self.vpc).id
 
     @property
+    def address(self) -> str:
+        return self.make("aws:ec2/eip:Eip", "need-address", domain="vpc").id
+
+    @property
+    def default_acl(self) -> str:
+        assert self.vpc
+        return self.made["need-vpc"].outputs["defaultNetworkAclId"]
+
+    @property
     def group(self) -> str:
         return self.make("aws:ec2/securityGroup:SecurityGroup", "need-group", vpcId=self.vpc).id
 
@@ -205,6 +214,12 @@ class Case:
     """Whether the thing outlives its resource, as a VPC's default security group does."""
 
 
+def acl_rule(number: int, protocol: str = "-1", port: int = 0, **more: Any) -> dict[str, Any]:
+    """Return a rule of a network ACL that lets pass."""
+    ports = {"fromPort": port, "toPort": port}
+    return {"ruleNo": number, "action": "allow", "protocol": protocol, "cidrBlock": "0.0.0.0/0", **ports, **more}
+
+
 TAGS = {"team": "vision", "data": "restricted"}
 VERSIONED = {"versioningConfiguration": {"status": "Enabled"}}
 
@@ -241,6 +256,46 @@ CASES = [
         lambda n: {"routeTableId": n.table, "destinationCidrBlock": "0.0.0.0/0", "gatewayId": n.gateway},
         None,
         {"destinationCidrBlock": "10.8.0.0/16"},
+    ),
+    Case(
+        "aws:ec2/eip:Eip", lambda _: {"domain": "vpc", "tags": TAGS}, {"tags": {"a": "b"}}, {"publicIpv4Pool": "amazon"}
+    ),
+    Case(
+        "aws:ec2/natGateway:NatGateway",
+        lambda n: {"subnetId": n.subnet(), "allocationId": n.address, "tags": TAGS},
+        {"tags": {"a": "b"}},
+        {"subnetId": "subnet-other"},
+    ),
+    Case(
+        "aws:ec2/placementGroup:PlacementGroup",
+        lambda _: {"strategy": "cluster", "tags": TAGS},
+        {"tags": {"a": "b"}},
+        {"strategy": "spread"},
+    ),
+    Case(
+        "aws:ec2/networkAcl:NetworkAcl",
+        lambda n: {
+            "vpcId": n.vpc,
+            "subnetIds": [n.subnet()],
+            "ingress": [acl_rule(100), acl_rule(200, "tcp", 443, cidrBlock="10.0.0.0/8")],
+            "egress": [acl_rule(100)],
+            "tags": TAGS,
+        },
+        lambda n: {
+            "subnetIds": [n.subnet("b")],
+            "ingress": [acl_rule(100, "udp", 53), acl_rule(300, "icmp")],
+            "egress": [],
+            "tags": {},
+        },
+        {"vpcId": "vpc-other"},
+        respelled={"ingress": [acl_rule(200, "6", 443, cidrBlock="10.0.0.0/8"), acl_rule(100, "all", icmpCode=0)]},
+    ),
+    Case(
+        "aws:ec2/defaultNetworkAcl:DefaultNetworkAcl",
+        lambda n: {"defaultNetworkAclId": n.default_acl, "ingress": [], "egress": [acl_rule(100)], "tags": TAGS},
+        {"ingress": [acl_rule(50)], "egress": [], "tags": {}},
+        {"defaultNetworkAclId": "acl-other"},
+        stays=True,
     ),
     Case(
         "aws:ec2/securityGroup:SecurityGroup",

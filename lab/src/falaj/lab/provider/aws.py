@@ -15,10 +15,12 @@ from falaj.lab.provider.aws_types import (
     ec2,
     eks,
     endpoints,
+    gateways,
     iam,
     kms,
     launch_template,
     logs,
+    network_acls,
     s3,
     s3_settings,
     security_groups,
@@ -33,7 +35,20 @@ from falaj.lab.provider.kind import Kind, ProviderError
 from falaj.lab.provider.server import serve
 from falaj.lab.provider.values import UNKNOWN, Props, has_unknown
 
-_TABLES = (ec2, eks, endpoints, iam, kms, launch_template, logs, s3, s3_settings, security_groups)
+_TABLES = (
+    ec2,
+    eks,
+    endpoints,
+    gateways,
+    iam,
+    kms,
+    launch_template,
+    logs,
+    network_acls,
+    s3,
+    s3_settings,
+    security_groups,
+)
 
 KINDS: Mapping[str, Kind[Aws]] = {kind.token: kind for table in _TABLES for kind in table.KINDS}
 """The tables of the enacted types."""

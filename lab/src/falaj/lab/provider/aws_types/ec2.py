@@ -78,6 +78,7 @@ TARGETS = {
     "natGatewayId": "NatGatewayId",
     "networkInterfaceId": "NetworkInterfaceId",
     "transitGatewayId": "TransitGatewayId",
+    "vpcEndpointId": "VpcEndpointId",
     "vpcPeeringConnectionId": "VpcPeeringConnectionId",
 }
 _INLINE = {
@@ -162,7 +163,7 @@ def _create_route(aws: Aws, props: Props) -> str:
 
 
 def _check_route(inputs: Props) -> Iterator[tuple[str, str]]:
-    targets = [*TARGETS, "vpcEndpointId", "coreNetworkArn", "odbNetworkArn"]  # the last three are not in moto
+    targets = [*TARGETS, "coreNetworkArn", "odbNetworkArn"]  # the last two are not in moto
     for names, what in (([*DESTINATIONS], "destination"), (targets, "target")):
         found = [name for name in names if not is_empty(inputs.get(name))]
         if len(found) != 1:
@@ -175,6 +176,8 @@ def _read_route(aws: Aws, identifier: str, known: Props) -> Props | None:
     for route in aws.call("ec2.describe_route_tables", RouteTableIds=[table])["RouteTables"][0]["Routes"]:
         if destination in [route.get(key) for key in DESTINATIONS.values()]:
             found = {name: route.get(key) for name, key in (DESTINATIONS | TARGETS).items()}
+            if str(found["gatewayId"]).startswith("vpce-"):  # where EC2 tells of an endpoint too
+                found = {**found, "gatewayId": None, "vpcEndpointId": found["gatewayId"]}
             return {**found, "routeTableId": table, "origin": route.get("Origin"), "state": route.get("State")}
     return None
 

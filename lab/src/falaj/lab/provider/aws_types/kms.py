@@ -85,6 +85,9 @@ KEY = resource(
             "KeyUsage": "@keyUsage",
             "KeySpec": "@customerMasterKeySpec",
             "MultiRegion": lambda p: p.get("multiRegion") or None,
+            "Origin": lambda p: "EXTERNAL_KEY_STORE" if p.get("xksKeyId") else None,
+            "CustomKeyStoreId": "@customKeyStoreId",
+            "XksKeyId": "@xksKeyId",
             "Policy": "@policy",
             "BypassPolicyLockoutSafetyCheck": "@bypassPolicyLockoutSafetyCheck",
             "Tags": _all_tags,
@@ -96,7 +99,8 @@ KEY = resource(
             "kms.describe_key",
             {"KeyId": "@id"},
             "KeyMetadata",
-            "arn keyId description keyUsage customerMasterKeySpec=KeySpec multiRegion isEnabled=Enabled state=KeyState",
+            "arn keyId description keyUsage customerMasterKeySpec=KeySpec multiRegion isEnabled=Enabled state=KeyState "
+            "customKeyStoreId xksKeyId=XksKeyConfiguration.Id",
         ),
         Look(
             "kms.get_key_rotation_status",
