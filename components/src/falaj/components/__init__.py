@@ -1,26 +1,51 @@
 """Pulumi components of a sovereign MLOps platform: keys, stores, network, cluster, GPU pools, tenants, serving."""
 
+from falaj.components.audit_trail import AuditTrail, AuditTrailArgs
+from falaj.components.backup import Backup, BackupArgs
+from falaj.components.backup_role import BackupResource
 from falaj.components.classification import Classification
 from falaj.components.cluster import Cluster, ClusterArgs
 from falaj.components.cost_budget import CostBudget, CostBudgetArgs
 from falaj.components.data_store import DataStore, DataStoreArgs
+from falaj.components.detective_baseline import DetectiveBaseline, DetectiveBaselineArgs
+from falaj.components.detectors import Scans, Severity, Standard, Threats
 from falaj.components.errors import ConfigError
 from falaj.components.gpu_node_pool import GpuNodePool, GpuNodePoolArgs
+from falaj.components.home_folders import HomeFolder
+from falaj.components.image_mirrors import ImageMirror, Upstream, mirrored
+from falaj.components.image_registry import ImageRegistry, ImageRegistryArgs, ImageScanning
 from falaj.components.key_uses import KeyUse
 from falaj.components.log_deliveries import LogSource
 from falaj.components.network import Network, NetworkArgs
 from falaj.components.node_pool import CapacityType, NodePool, NodePoolArgs, Taint
 from falaj.components.ownership import Ownership
-from falaj.components.refs import ClusterRef, KeyRef, NetworkRef, StoreRef, TenantRef, VaultRef
+from falaj.components.refs import (
+    ClusterRef,
+    FileSystemRef,
+    KeyRef,
+    NetworkRef,
+    RecordsRef,
+    RegistryRef,
+    StoreRef,
+    TenantRef,
+    VaultRef,
+)
 from falaj.components.regime import Regime
 from falaj.components.region_guard import Reachable, RegionGuard, RegionGuardArgs, RegionGuardMode
 from falaj.components.residency_key import ExternalKey, KeyOrigin, ResidencyKey, ResidencyKeyArgs
 from falaj.components.retention import StoreKind
 from falaj.components.secrets_vault import SecretsVault, SecretsVaultArgs
+from falaj.components.shared_file_system import FileSystemKind, SharedFileSystem, SharedFileSystemArgs
 from falaj.components.tenant import Tenant, TenantArgs
+from falaj.components.trail_events import DataEvents
 from falaj.components.triton_service import TritonService, TritonServiceArgs
 
 __all__ = [
+    "AuditTrail",
+    "AuditTrailArgs",
+    "Backup",
+    "BackupArgs",
+    "BackupResource",
     "CapacityType",
     "Classification",
     "Cluster",
@@ -29,11 +54,21 @@ __all__ = [
     "ConfigError",
     "CostBudget",
     "CostBudgetArgs",
+    "DataEvents",
     "DataStore",
     "DataStoreArgs",
+    "DetectiveBaseline",
+    "DetectiveBaselineArgs",
     "ExternalKey",
+    "FileSystemKind",
+    "FileSystemRef",
     "GpuNodePool",
     "GpuNodePoolArgs",
+    "HomeFolder",
+    "ImageMirror",
+    "ImageRegistry",
+    "ImageRegistryArgs",
+    "ImageScanning",
     "KeyOrigin",
     "KeyRef",
     "KeyUse",
@@ -45,21 +80,31 @@ __all__ = [
     "NodePoolArgs",
     "Ownership",
     "Reachable",
+    "RecordsRef",
     "Regime",
     "RegionGuard",
     "RegionGuardArgs",
     "RegionGuardMode",
+    "RegistryRef",
     "ResidencyKey",
     "ResidencyKeyArgs",
+    "Scans",
     "SecretsVault",
     "SecretsVaultArgs",
+    "Severity",
+    "SharedFileSystem",
+    "SharedFileSystemArgs",
+    "Standard",
     "StoreKind",
     "StoreRef",
     "Taint",
     "Tenant",
     "TenantArgs",
     "TenantRef",
+    "Threats",
     "TritonService",
     "TritonServiceArgs",
+    "Upstream",
     "VaultRef",
+    "mirrored",
 ]

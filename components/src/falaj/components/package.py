@@ -4,23 +4,34 @@ from importlib.metadata import version
 
 import pulumi
 
+from falaj.components.audit_trail import AuditTrail
+from falaj.components.backup import Backup
 from falaj.components.cluster import Cluster
+from falaj.components.cost_budget import CostBudget
 from falaj.components.data_store import DataStore
+from falaj.components.detective_baseline import DetectiveBaseline
 from falaj.components.gpu_node_pool import GpuNodePool
+from falaj.components.image_registry import ImageRegistry
 from falaj.components.network import Network
 from falaj.components.node_pool import NodePool
 from falaj.components.region_guard import RegionGuard
 from falaj.components.residency_key import ResidencyKey
 from falaj.components.secrets_vault import SecretsVault
+from falaj.components.shared_file_system import SharedFileSystem
 from falaj.components.tenant import Tenant
 from falaj.components.triton_service import TritonService
 
 NAME = "falaj"
 VERSION = version("falaj-components")
 COMPONENTS: list[type[pulumi.ComponentResource]] = [
+    AuditTrail,
+    Backup,
     Cluster,
+    CostBudget,
     DataStore,
+    DetectiveBaseline,
     GpuNodePool,
+    ImageRegistry,
     Network,
     NodePool,
     RegionGuard,
@@ -28,4 +39,5 @@ COMPONENTS: list[type[pulumi.ComponentResource]] = [
     Tenant,
     TritonService,
     SecretsVault,
+    SharedFileSystem,
 ]

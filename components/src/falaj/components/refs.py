@@ -97,11 +97,45 @@ class TenantRef(TypedDict):
     """Owner, cost centre, environment and classification, as labels."""
 
 
+class FileSystemRef(TypedDict):
+    """A ``SharedFileSystem`` as another component takes it."""
+
+    file_system_id: pulumi.Input[str]
+    """Id of the file system."""
+    dns_name: pulumi.Input[str]
+    """Name by which it is mounted."""
+    mount_name: pulumi.Input[str]
+    """What of it is mounted: Lustre's own name for it, or the path ``/``."""
+    security_group_id: pulumi.Input[str]
+    """Id of the security group of its network interfaces."""
+    access_points: pulumi.Input[dict[str, str]]
+    """Ids of the access points of home folders, by tenant."""
+    kind: pulumi.Input[str]
+    """What it is for: a member of ``FileSystemKind``."""
+    classification: pulumi.Input[str]
+    """Highest classification of the files."""
+
+
+class RegistryRef(TypedDict):
+    """An ``ImageRegistry`` as another component takes it."""
+
+    registry: pulumi.Input[str]
+    """Host name of the registry."""
+    prefixes: pulumi.Input[dict[str, str]]
+    """Under which prefix each mirrored registry is, by its host."""
+
+
 def pick(ref: pulumi.Input[Mapping[str, Any]], member: str) -> pulumi.Output[Any]:
     """Return one member of a reference, whether the reference is a plain dict or still an output."""
     if isinstance(ref, Mapping):
         return pulumi.Output.from_input(ref[member])
     return pulumi.Output.from_input(ref).apply(lambda known: known[member])
+
+
+def by_name(values: Mapping[str, pulumi.Output[str]]) -> pulumi.Output[dict[str, str]]:
+    """Return the values when they are known, none of them included."""
+    names = list(values)
+    return pulumi.Output.all(*values.values()).apply(lambda known: dict(zip(names, known, strict=True)))
 
 
 def key_arn(field: str, key: pulumi.Input[KeyRef], data: Classification) -> pulumi.Output[str]:
