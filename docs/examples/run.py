@@ -14,6 +14,7 @@ from pathlib import Path
 EXAMPLES = Path(__file__).parent
 POLICIES = EXAMPLES.parents[1] / "policies"
 STACK = "lab"
+ACCOUNT = "123456789012"
 _EPILOG = """examples:
   falaj-lab exec -- python docs/examples/run.py data-store
   falaj-lab exec -- python docs/examples/run.py data-store --destroy
@@ -45,13 +46,15 @@ def names() -> list[str]:
 def lab_configuration(env: Mapping[str, str]) -> list[str]:
     """Return the options that lead Pulumi's default AWS provider to the lab; its variables do the rest."""
     settings = {
+        # On AWS, too, a program says which account and region it is for; the policies insist.
+        "aws:allowedAccountIds[0]": ACCOUNT,
         "aws:region": env["AWS_REGION"],
         "aws:s3UsePathStyle": "true",
         "aws:skipMetadataApiCheck": "true",
         # S3 Control puts the account before the host's name, which no resolver knows.
         "aws:httpProxy": env["AWS_ENDPOINT_URL"],
     }
-    return [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+    return ["--config-path", *(part for key, value in settings.items() for part in ("-c", f"{key}={value}"))]
 
 
 def pulumi(name: str, *arguments: str) -> int:
