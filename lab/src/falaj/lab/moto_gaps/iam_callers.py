@@ -51,7 +51,7 @@ def caller_of(request: IAMRequestBase) -> Caller:
     key: Any = request._access_key  # pyright: ignore[reportPrivateUsage]  # moto has no public place for it
     account = request.account_id
     if isinstance(key, RootAccessKey):
-        return Caller(account, key.arn, _described(account, key.arn, "Account"), [FULL_ACCESS])
+        return Caller(account, key.arn, _described(account, key.arn, "Account", []), [FULL_ACCESS])
     policies = [_parsed(policy) for policy in key.collect_policies()]
     if isinstance(key, AssumedRoleAccessKey):
         named = key.create_credentials().access_key
@@ -60,12 +60,13 @@ def caller_of(request: IAMRequestBase) -> Caller:
         return Caller(
             account,
             key.arn,
-            _described(account, role.arn, "AssumedRole"),
+            _described(account, role.arn, "AssumedRole", role.tags),
             policies,
             _boundaries(account, role),
             json.loads(session.policy) if session.policy else None,
         )
-    return Caller(account, key.arn, _described(account, key.arn, "User"), policies)
+    tags = iam_backends[account]["aws"].tagger.list_tags_for_resource(key.arn)["Tags"]
+    return Caller(account, key.arn, _described(account, key.arn, "User", tags), policies)
 
 
 def organization_of(account: str) -> str | None:
@@ -97,7 +98,7 @@ def _organization(account: str) -> OrganizationsBackend | None:
     return next((one for one in backends if any(member.id == account for member in one.accounts)), None)
 
 
-def _described(account: str, arn: str, kind: str) -> dict[str, str]:
+def _described(account: str, arn: str, kind: str, tags: list[dict[str, str]]) -> dict[str, str]:
     organization = organization_of(account)
     return {
         "aws:PrincipalArn": arn,
@@ -106,6 +107,7 @@ def _described(account: str, arn: str, kind: str) -> dict[str, str]:
         "aws:PrincipalIsAWSService": "false",
         "aws:ViaAWSService": "false",
         **({"aws:PrincipalOrgID": organization} if organization else {}),
+        **{f"aws:PrincipalTag/{tag['Key']}": tag["Value"] for tag in tags},
     }
 
 

@@ -7,12 +7,13 @@ what a decision needs, and leaves the decision to a program (`falaj.lab.authoriz
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.auth import S3SigV4Auth
 from botocore.credentials import Credentials
 from moto import settings
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.exceptions import AccessDeniedError, JsonRESTError
 from moto.iam import access_control
-from moto.iam.access_control import IAMRequestBase, S3IAMRequest
+from moto.iam.access_control import IAMRequest, IAMRequestBase, S3IAMRequest
 from moto.s3.exceptions import S3AccessDeniedError
 
 from falaj.lab.authorizer import Authorizer
@@ -26,6 +27,7 @@ def enforce(authorizer: Authorizer, root: Credentials) -> None:
     settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
     _know_root(root)
     _refuse_unsigned()
+    _sign_s3_control_as_s3()
     leave_to_authorizer()
 
     def check(self: IAMRequestBase, resource: str) -> None:
@@ -61,6 +63,18 @@ def _refuse_unsigned() -> None:
             raise AccessDeniedError("anonymous", "this")
 
     ActionAuthenticatorMixin._authenticate_and_authorize_action = signed  # pyright: ignore[reportPrivateUsage]
+
+
+def _sign_s3_control_as_s3() -> None:
+    """Check signatures for S3 Control as S3's own: the path is encoded once. moto encodes it twice."""
+    create = IAMRequest._create_auth  # pyright: ignore[reportPrivateUsage]
+
+    def create_auth(self: IAMRequest, credentials: Any) -> Any:
+        if self._service == "s3":  # pyright: ignore[reportPrivateUsage]
+            return S3SigV4Auth(credentials, "s3", self._region)  # pyright: ignore[reportPrivateUsage]
+        return create(self, credentials)
+
+    IAMRequest._create_auth = create_auth  # pyright: ignore[reportPrivateUsage]
 
 
 def _refusal(request: IAMRequestBase, question: Mapping[str, Any], because: str) -> Exception:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from moto.iam.access_control import IAMRequestBase
+from moto.iam.access_control import IAMRequestBase, S3IAMRequest
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 from moto.kms.models import Key, kms_backends
@@ -55,7 +55,7 @@ def questions(request: IAMRequestBase, resource: str) -> Iterator[dict[str, Any]
     """Yield the questions that must all be answered with yes before the request is carried out."""
     caller = caller_of(request)
     service, region = request._service, request._region  # pyright: ignore[reportPrivateUsage]  # moto has no public place for them
-    if service == "s3":
+    if isinstance(request, S3IAMRequest):
         acts = _s3(request, resource)
     elif service == "kms":
         acts = _kms(request)
