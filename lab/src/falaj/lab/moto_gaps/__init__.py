@@ -8,19 +8,26 @@ per gap fails when moto closes it itself: then ours goes.
 from functools import cache
 
 from falaj.lab.moto_gaps import (
+    access_analyzer,
     backup,
     budgets,
+    cloudtrail,
+    config,
     dns_firewall,
     ecr,
     efs,
     eks,
     fsx,
+    guardduty,
+    inspector,
     kms,
     launch_templates,
+    macie,
     network_firewall,
     s3,
     s3_object_lock,
     s3_policies,
+    securityhub,
     vpc,
 )
 
@@ -42,3 +49,10 @@ def close_gaps() -> None:
     kms.serve()
     network_firewall.serve()
     dns_firewall.serve()
+    access_analyzer.serve()
+    cloudtrail.serve()
+    config.keep_recording_mode()
+    guardduty.serve()
+    inspector.tell_accounts_that_are_off()
+    macie.serve()
+    securityhub.serve()
