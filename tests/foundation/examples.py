@@ -26,6 +26,7 @@ class Example:
 
     def __init__(self, lab: RunningLab, name: str) -> None:
         self.lab, self.name = lab, name
+        self._given: set[str] = set()
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in the example's folder, inside the lab."""
@@ -45,6 +46,11 @@ class Example:
 
     def pulumi(self, *command: str, check: bool = True, **config: str) -> subprocess.CompletedProcess[str]:
         """Run the CLI on the stack; ``config`` is the example's own configuration."""
+        # The CLI keeps what it is given, on a preview too; here each call says all that is to hold.
+        if stale := self._given - set(config):
+            self._given = set()
+            self.run("pulumi", "config", "rm-all", *(f"{self.name}:{key}" for key in stale), "--stack", "test")
+        self._given |= set(config)
         given = [part for key, value in config.items() for part in ("-c", f"{self.name}:{key}={value}")]
         leading = lab_configuration(self.lab.env) if command[0] in ("up", "preview", "refresh", "destroy") else []
         return self.run("pulumi", *command, "--stack", "test", "--non-interactive", *leading, *given, check=check)

@@ -39,8 +39,14 @@ from falaj.components.shared_file_system import FileSystemKind, SharedFileSystem
 from falaj.components.tenant import Tenant, TenantArgs
 from falaj.components.trail_events import DataEvents
 from falaj.components.triton_service import TritonService, TritonServiceArgs
+from falaj.components.vault_audit import AuditBy, AuditDevice
+from falaj.components.vault_databases import Database, DatabaseRole
+from falaj.components.vault_pki import RootAuthority
+from falaj.components.vault_policies import PipelineStage
 
 __all__ = [
+    "AuditBy",
+    "AuditDevice",
     "AuditTrail",
     "AuditTrailArgs",
     "Backup",
@@ -57,6 +63,8 @@ __all__ = [
     "DataEvents",
     "DataStore",
     "DataStoreArgs",
+    "Database",
+    "DatabaseRole",
     "DetectiveBaseline",
     "DetectiveBaselineArgs",
     "ExternalKey",
@@ -79,6 +87,7 @@ __all__ = [
     "NodePool",
     "NodePoolArgs",
     "Ownership",
+    "PipelineStage",
     "Reachable",
     "RecordsRef",
     "Regime",
@@ -88,6 +97,7 @@ __all__ = [
     "RegistryRef",
     "ResidencyKey",
     "ResidencyKeyArgs",
+    "RootAuthority",
     "Scans",
     "SecretsVault",
     "SecretsVaultArgs",

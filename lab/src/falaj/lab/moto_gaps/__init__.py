@@ -24,6 +24,7 @@ from falaj.lab.moto_gaps import (
     launch_templates,
     macie,
     network_firewall,
+    placement_groups,
     s3,
     s3_object_lock,
     s3_policies,
@@ -48,6 +49,7 @@ def close_gaps() -> None:
     fsx.serve()
     kms.serve()
     network_firewall.serve()
+    placement_groups.serve()
     dns_firewall.serve()
     access_analyzer.serve()
     cloudtrail.serve()
