@@ -58,13 +58,19 @@ function simulation(question) {
       : undefined,
     sessionPolicy: question.session_policy ?? undefined,
     resourcePolicy: question.resource_policy ?? undefined,
-    vpcEndpointPolicies: question.endpoint_policies?.length ? named(question.endpoint_policies) : undefined,
+    vpcEndpointPolicies: question.endpoint_policies?.length ? named(question.endpoint_policies.map(plain)) : undefined,
     serviceControlPolicies: (question.scps ?? []).map((policies, level) => ({
       orgIdentifier: `level-${level}`,
       policies: named(policies),
     })),
     resourceControlPolicies: [],
   }
+}
+
+/** Everyone as principal, in the one form that the simulator takes in an endpoint's policy; IAM takes both alike. */
+function plain(policy) {
+  const everyone = (statement) => (statement.Principal?.AWS === '*' ? { ...statement, Principal: '*' } : statement)
+  return { ...policy, Statement: policy.Statement.map(everyone) }
 }
 
 /** The statements of every policy that matched, such as `resource:DenyCopies`. */
