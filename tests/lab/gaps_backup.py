@@ -102,6 +102,17 @@ def a_vault_tells_a_topic_of_events(aws: Aws) -> bool:
     return refused(lambda: backup.get_backup_vault_notifications(**named), "ResourceNotFoundException", "notif")
 
 
+def tags_are_told_whether_or_not_the_path_ends_with_a_slash(aws: Aws) -> bool:
+    backup, named = aws.client("backup"), {"BackupVaultName": name()}
+    arn = backup.create_backup_vault(**named, BackupVaultTags={"owner": "o"})["BackupVaultArn"]
+
+    def as_go_does(request: Any, **_: Any) -> None:
+        request.url = request.url.removesuffix("/")
+
+    backup.meta.events.register("before-sign.backup.ListTags", as_go_does)
+    return backup.list_tags(ResourceArn=arn)["Tags"] == {"owner": "o"}
+
+
 GAPS = [
     a_plan_changes_and_tells_its_next_version,
     a_plan_s_cold_storage_lasts_long_enough,
@@ -110,4 +121,5 @@ GAPS = [
     a_deleted_plan_is_gone_and_its_name_is_free,
     a_vault_has_a_policy_without_wildcard_actions,
     a_vault_tells_a_topic_of_events,
+    tags_are_told_whether_or_not_the_path_ends_with_a_slash,
 ]

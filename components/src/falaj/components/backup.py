@@ -210,12 +210,14 @@ def _guard(
     child: pulumi.ResourceOptions,
 ) -> None:
     """Lock the vault, deny what nobody does with its backups, and tell the topic what should not be."""
+    # Both are settings of the vault: made anew first, they would be gone when the old ones are deleted.
+    settings = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(delete_before_replace=True))
     aws.backup.VaultLockConfiguration(
         f"{name}-lock",
         backup_vault_name=vault.name,
         min_retention_days=least,
         changeable_for_days=grace,
-        opts=child,
+        opts=settings,
     )
     aws.backup.VaultPolicy(
         f"{name}-policy", backup_vault_name=vault.name, policy=json.dumps(vault_policy()), opts=child
@@ -226,7 +228,7 @@ def _guard(
             backup_vault_name=vault.name,
             sns_topic_arn=topic,
             backup_vault_events=_EVENTS,
-            opts=child,
+            opts=settings,
         )
 
 
