@@ -19,4 +19,15 @@ CLUSTER = {
     "endpoint": "https://127.0.0.1:6443",
     "certificate_authority": "PEM",
 }
-VAULT = {"kubernetes_path": "test-kubernetes", "transit_path": "test-transit", "kv_path": "test-kv"}
+VAULT = {
+    "kubernetes_path": "test-kubernetes",
+    "transit_path": "test-transit",
+    "kv_path": "test-kv",
+    "pki_path": "test-pki",
+    "policies": {stage: f"test-{stage}" for stage in ("prepare", "train", "evaluate", "serve", "workload")},
+    "service_domains": ["svc"],
+    "certificate_hours": 24,
+    "rotation_days": 30,
+    "token_minutes": 15,
+    "token_longest_minutes": 60,
+}

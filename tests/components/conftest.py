@@ -18,6 +18,16 @@ from pulumi.runtime import mocks
 sys.path.insert(0, str(Path(__file__).parent))
 
 
+VAULT_TELLS = {
+    "AuthBackend": {"accessor": "ACCESSOR"},
+    "SecretBackendIntermediateCertRequest": {"csr": "REQUEST"},
+    "SecretBackendIntermediateSetSigned": {"importedIssuers": ["INTERMEDIATE", "ROOT"]},
+    "SecretBackendRootCert": {"certificate": "ROOT CERTIFICATE", "issuerId": "ROOT"},
+    "SecretBackendRootSignIntermediate": {"certificateBundle": "CHAIN"},
+}
+"""What a Vault tells of what it made."""
+
+
 class Recorder(mocks.Mocks):
     """Accepts every resource and remembers it."""
 
@@ -29,6 +39,7 @@ class Recorder(mocks.Mocks):
         outputs = {"arn": f"arn:aws:mock:me-central-1:123456789012:{args.name}", **args.inputs}
         if args.typ == "kubernetes:core/v1:Secret":
             outputs["data"] = {"token": base64.b64encode(b"reviewer").decode()}
+        outputs.update(VAULT_TELLS.get(args.typ.rpartition(":")[2], {}))
         if args.typ == "aws:eks/cluster:Cluster":
             outputs["endpoint"] = "https://eks.example"
             outputs["certificateAuthority"] = {"data": base64.b64encode(b"PEM").decode()}

@@ -4,7 +4,7 @@ import pytest
 from component_samples import OWNERSHIP, VAULT
 
 from falaj.components import ConfigError, Tenant
-from falaj.components.tenant import tenant_policy, tenant_quota
+from falaj.components.tenant import tenant_quota
 from falaj.components.tenant_roles import Role, role_rules
 
 ARGS = {"ownership": OWNERSHIP, "gpus": 4}
@@ -36,19 +36,6 @@ def test_each_role_includes_the_one_before():
 def test_only_operators_see_secrets_or_enter_pods():
     for role in (Role.VIEWER, Role.DEVELOPER):
         assert not {resource for _, resource, _ in granted(role)} & {"secrets", "pods/exec", "pods/portforward"}
-
-
-def test_the_vault_policy_names_the_tenants_own_paths_only():
-    policy = tenant_policy("vision", "lab-transit", "lab-kv")
-    paths = [line.split('"')[1] for line in policy.splitlines() if line.startswith("path")]
-    assert paths == [
-        "lab-transit/encrypt/vision",
-        "lab-transit/decrypt/vision",
-        "lab-transit/datakey/plaintext/vision",
-        "lab-kv/data/vision/*",
-        "lab-kv/metadata/vision/*",
-    ]
-    assert "sudo" not in policy
 
 
 def test_the_quota_bounds_gpus_and_lets_nothing_out_of_the_cluster():
@@ -103,18 +90,51 @@ def test_roles_are_bound_to_named_groups(run, engine, providers):
 def test_vault_lets_in_the_tenants_own_service_accounts_for_minutes(run, engine, providers):
     run(lambda: Tenant("vision", {**ARGS, "vault": VAULT}, providers()).namespace)
     role = engine.one("AuthBackendRole")
-    assert role["backend"] == "test-kubernetes"
+    assert (role["backend"], role["roleName"]) == ("test-kubernetes", "vision")
     assert role["boundServiceAccountNames"] == ["workload"]
     assert role["boundServiceAccountNamespaces"] == ["vision"]
-    assert role["tokenPolicies"] == ["test-kubernetes-vision"]
+    assert role["tokenPolicies"] == ["test-workload"]
+    assert role["tokenNoDefaultPolicy"] is True
     assert role["audience"] == "vault"
-    assert 0 < role["tokenTtl"] <= role["tokenMaxTtl"] <= 3600
+    assert (role["tokenTtl"], role["tokenMaxTtl"]) == (15 * 60, 60 * 60)
 
 
-def test_the_tenants_key_never_leaves_vault_and_survives_the_tenant(run, engine, providers):
+def test_each_stage_logs_in_as_itself(run, engine, providers):
+    stages = {"train": ["trainer"], "serve": ["server", "canary"]}
+    args = {**ARGS, "vault": VAULT, "service_accounts": [], "stages": stages}
+    names = run(lambda: Tenant("vision", args, providers()).service_accounts)
+    assert names == ["trainer", "server", "canary"]
+    logins = {
+        role["roleName"]: (role["boundServiceAccountNames"], role["tokenPolicies"])
+        for role in engine.all("AuthBackendRole")
+    }
+    assert logins == {
+        "vision.train": (["trainer"], ["test-train"]),
+        "vision.serve": (["server", "canary"], ["test-serve"]),
+    }
+
+
+def test_each_classification_has_a_key_that_never_leaves_vault_and_survives_the_tenant(run, engine, providers):
+    args = {**ARGS, "vault": VAULT, "classification": "restricted", "data": ["internal", "restricted"]}
+    run(lambda: Tenant("vision", args, providers()).namespace)
+    keys = {key["name"]: key for key in engine.all("SecretBackendKey")}
+    assert keys.keys() == {"vision.internal", "vision.restricted"}
+    for key in keys.values():
+        assert (key["exportable"], key["allowPlaintextBackup"], key["deletionAllowed"]) == (False, False, False)
+        assert key["autoRotatePeriod"] == 30 * 24 * 3600
+        assert "minDecryptionVersion" not in key
+
+
+def test_its_services_get_certificates_of_their_own_names_for_a_day(run, engine, providers):
     run(lambda: Tenant("vision", {**ARGS, "vault": VAULT}, providers()).namespace)
-    key = engine.one("SecretBackendKey")
-    assert (key["exportable"], key["allowPlaintextBackup"], key["deletionAllowed"]) == (False, False, False)
+    role = engine.one("SecretBackendRole")
+    assert (role["backend"], role["name"]) == ("test-pki", "vision")
+    assert role["allowedDomains"] == ["vision.svc"]
+    assert role["allowSubdomains"] is True
+    too_much = ("AnyName", "BareDomains", "GlobDomains", "IpSans", "Localhost", "WildcardCertificates")
+    assert not any(role[f"allow{what}"] for what in too_much)
+    assert (role["keyType"], role["keyBits"], role["serverFlag"], role["clientFlag"]) == ("ec", 256, True, True)
+    assert role["maxTtl"] == role["ttl"] == str(24 * 3600)
 
 
 def test_without_a_vault_nothing_is_made_there(run, engine, providers):
@@ -127,6 +147,22 @@ def test_without_a_vault_nothing_is_made_there(run, engine, providers):
     [
         ({"gpus": -1}, "vision.gpus must be a whole number from 0 to 100000 (got -1)"),
         ({"gpus": 1.5}, "vision.gpus must be a whole number from 0 to 100000 (got 1.5)"),
+        (
+            {"stages": {"deploy": ["a"]}},
+            "vision.stages must be among prepare, train, evaluate, serve (got 'deploy')",
+        ),
+        (
+            {"stages": {"train": ["a"], "serve": ["a"]}},
+            "vision.stages.serve must be of one stage only, and is in train too (got 'a')",
+        ),
+        (
+            {"stages": {"train": ["workload"]}},
+            "vision.stages.train must be of one stage only, and is in service_accounts too (got 'workload')",
+        ),
+        (
+            {"classification": "internal", "data": ["internal", "restricted"]},
+            "vision.data must not be above the tenant's own, internal (got 'restricted')",
+        ),
         ({"memory": "lots"}, "vision.memory must be an amount of memory such as 512Mi or 64Gi (got 'lots')"),
         (
             {"ownership": {**OWNERSHIP, "owner": "Team Vision!"}},

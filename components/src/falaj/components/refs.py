@@ -86,6 +86,20 @@ class VaultRef(TypedDict):
     """Path of the transit mount."""
     kv_path: pulumi.Input[str]
     """Path of the key-value mount, version 2."""
+    pki_path: pulumi.Input[str]
+    """Path of the mount that issues certificates."""
+    policies: pulumi.Input[dict[str, str]]
+    """Names of the policies, by stage: members of ``PipelineStage``."""
+    service_domains: pulumi.Input[list[str]]
+    """Domains of services: a tenant's are ``<service>.<tenant>.<domain>``."""
+    certificate_hours: pulumi.Input[int]
+    """Hours that a certificate lives."""
+    rotation_days: pulumi.Input[int]
+    """Days after which transit keys are rotated."""
+    token_minutes: pulumi.Input[int]
+    """Minutes that a token lives unless it is renewed."""
+    token_longest_minutes: pulumi.Input[int]
+    """Minutes after which a token ends whatever is renewed."""
 
 
 class TenantRef(TypedDict):

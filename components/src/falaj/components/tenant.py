@@ -4,15 +4,13 @@ from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as k8s
-import pulumi_vault as vault
 
 from falaj.components.checks import bounded, dns_label, quantity
 from falaj.components.classification import Classification
 from falaj.components.ownership import Ownership, labels
-from falaj.components.refs import TenantRef, VaultRef, pick
+from falaj.components.refs import TenantRef, VaultRef
 from falaj.components.tenant_roles import Role, role_rules
-
-_MINUTE = 60
+from falaj.components.tenant_vault import check_data, check_stages, tenant_in_vault
 
 
 class TenantArgs(TypedDict):
@@ -33,7 +31,11 @@ class TenantArgs(TypedDict):
     pods: NotRequired[int]
     """Most pods of the tenant. Default: 200."""
     service_accounts: NotRequired[list[str]]
-    """Identities of the tenant's workloads; Vault lets exactly these in. Default: ``["workload"]``."""
+    """Identities of work of no named stage; in Vault they reach all that is the tenant's. Default: ``["workload"]``."""
+    stages: NotRequired[dict[str, list[str]]]
+    """Identities by pipeline stage, a member of ``PipelineStage``; in Vault each reaches its stage's. Default: none."""
+    data: NotRequired[list[str]]
+    """Classifications of the tenant's data; each has a key of its own in Vault. Default: ``classification`` alone."""
     viewers: NotRequired[str]
     """Group that may look. Default: ``<namespace>-viewers``."""
     developers: NotRequired[str]
@@ -47,7 +49,8 @@ class TenantArgs(TypedDict):
 class Tenant(pulumi.ComponentResource):
     """One namespace with Pod Security ``restricted``, no traffic but DNS, quotas, identities and roles.
 
-    With a Vault: a transit key of its own, its paths, and login for its service accounts, bound by name.
+    With a Vault: a transit key for each classification, certificates of its services' names, and login for its service
+    accounts, bound by name, each as its stage.
     Needs the ``kubernetes`` provider, and with a Vault the ``vault`` provider, in its options.
     Serves ISO/IEC 27001:2022 A.5.15, A.8.3, A.8.18 and A.8.22.
     Raises ``ConfigError`` for a value that it refuses, before any resource exists.
@@ -63,7 +66,10 @@ class Tenant(pulumi.ComponentResource):
     def __init__(self, name: str, args: TenantArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         classification = Classification(args.get("classification", Classification.RESTRICTED))
         space = dns_label(f"{name}.namespace", args.get("namespace", name))
-        accounts = [dns_label(f"{name}.service_accounts", each) for each in args.get("service_accounts", ["workload"])]
+        plain = [dns_label(f"{name}.service_accounts", each) for each in args.get("service_accounts", ["workload"])]
+        stages = check_stages(f"{name}.stages", args.get("stages", {}), plain)
+        accounts = [account for of_stage in stages.values() for account in of_stage]
+        data = check_data(f"{name}.data", classification, args.get("data"))
         quota = tenant_quota(
             bounded(f"{name}.gpus", args["gpus"], 0, 100_000),
             bounded(f"{name}.cpus", args.get("cpus", 64), 1, 1_000_000),
@@ -94,7 +100,7 @@ class Tenant(pulumi.ComponentResource):
             child,
         )
         if "vault" in args:
-            _vault(name, space, accounts, args["vault"], child)
+            tenant_in_vault(name, space, args["vault"], stages=stages, data=data, opts=child)
 
         # What runs in the tenant waits for its bounds: a pod never precedes its quota. Names are known at preview.
         self.namespace = pulumi.Output.all(within, *policies, *bounds, *identities).apply(lambda known: str(known[0]))
@@ -123,21 +129,6 @@ def tenant_quota(gpus: int, cpus: int, memory: str, pods: int) -> dict[str, str]
         "services.loadbalancers": "0",
         "services.nodeports": "0",
     }
-
-
-def tenant_policy(tenant: str, transit_path: str, kv_path: str) -> str:
-    """Return the Vault policy of a tenant: its own key and its own secrets, and no administration of either."""
-    rules = {
-        f"{transit_path}/encrypt/{tenant}": ["update"],
-        f"{transit_path}/decrypt/{tenant}": ["update"],
-        f"{transit_path}/datakey/plaintext/{tenant}": ["update"],
-        f"{kv_path}/data/{tenant}/*": ["create", "read", "update", "delete"],
-        f"{kv_path}/metadata/{tenant}/*": ["read", "list"],
-    }
-    return "\n".join(
-        f'path "{path}" {{\n  capabilities = [{", ".join(f"{chr(34)}{each}{chr(34)}" for each in capabilities)}]\n}}'
-        for path, capabilities in rules.items()
-    )
 
 
 def _network_policies(
@@ -251,41 +242,3 @@ def _roles(
             subjects=[{"api_group": "rbac.authorization.k8s.io", "kind": "Group", "name": group}],
             opts=opts,
         )
-
-
-def _vault(
-    name: str, tenant: str, accounts: list[str], ref: pulumi.Input[VaultRef], opts: pulumi.ResourceOptions
-) -> None:
-    """Give the tenant a key and a place for secrets, and let its service accounts log in to reach just these."""
-    transit, kv, auth = pick(ref, "transit_path"), pick(ref, "kv_path"), pick(ref, "kubernetes_path")
-    vault.transit.SecretBackendKey(
-        f"{name}-key",
-        backend=transit,
-        name=tenant,
-        type="aes256-gcm96",
-        exportable=False,
-        allow_plaintext_backup=False,
-        deletion_allowed=False,
-        auto_rotate_period=30 * 24 * 60 * _MINUTE,
-        # Removing a tenant must not destroy its data: that takes a deliberate act on the key.
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(retain_on_delete=True)),
-    )
-    policy = vault.Policy(
-        f"{name}-vault-policy",
-        name=auth.apply(lambda path: f"{path}-{tenant}"),
-        policy=pulumi.Output.all(transit, kv).apply(lambda known: tenant_policy(tenant, known[0], known[1])),
-        opts=opts,
-    )
-    vault.kubernetes.AuthBackendRole(
-        f"{name}-vault-login",
-        backend=auth,
-        role_name=tenant,
-        bound_service_account_names=accounts,
-        bound_service_account_namespaces=[tenant],
-        audience="vault",
-        token_policies=[policy.name],
-        token_ttl=15 * _MINUTE,
-        token_max_ttl=60 * _MINUTE,
-        token_no_default_policy=True,
-        opts=opts,
-    )
