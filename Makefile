@@ -48,6 +48,10 @@ reset: setup ## Stop the lab and forget its state
 destroy: setup ## Destroy what `make up` made, and keep the lab running
 	@$(LAB) exec -- $(BIN)/python stacks/deploy.py $(STACK) --destroy
 
+.PHONY: shred
+shred: setup ## Show what becomes unreadable without a key: KEY=purpose or TENANT=name (SHRED_ARGS="--yes NAME" does it)
+	@$(LAB) exec -- $(BIN)/python stacks/shred.py $(STACK) $(KEY:%=--key %) $(TENANT:%=--tenant %) $(SHRED_ARGS)
+
 .PHONY: bench
 bench: setup ## Measure: figures for docs/benchmarks.md
 	@$(BIN)/python tests/bench/bench.py $(BENCH_ARGS)

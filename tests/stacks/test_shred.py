@@ -1,0 +1,169 @@
+"""shred.py: it shows before it does, does what was repeated, takes back what can be taken back, and leaves evidence."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from botocore.exceptions import ClientError
+
+import shred
+from falaj.components.crypto_shred import KeyKind
+from key_holders import Done
+
+ARN = "arn:aws:kms:me-central-1:123456789012:key/k1"
+TENANT = "urn:pulumi:prod::falaj::falaj:index:Tenant::vision"
+RESOURCES = [
+    {
+        "urn": "urn:pulumi:prod::falaj::aws:kms/key:Key::datasets-key",
+        "type": "aws:kms/key:Key",
+        "id": "k1",
+        "inputs": {"tags": {"purpose": "datasets", "classification": "restricted"}, "deletionWindowInDays": 30},
+        "outputs": {"arn": ARN},
+    },
+    {
+        "urn": "urn:pulumi:prod::falaj::aws:cloudwatch/logGroup:LogGroup::flow",
+        "type": "aws:cloudwatch/logGroup:LogGroup",
+        "inputs": {"name": "/falaj/flow", "kmsKeyId": ARN},
+    },
+    {"urn": TENANT, "type": "falaj:index:Tenant", "outputs": {"namespace": "vision"}},
+    {
+        "urn": "urn:pulumi:prod::falaj::vault:transit/secretBackendKey:SecretBackendKey::vision-key",
+        "type": "vault:transit/secretBackendKey:SecretBackendKey",
+        "parent": TENANT,
+        "inputs": {"backend": "prod-transit", "name": "vision"},
+    },
+]
+DATE = datetime(2026, 12, 24, tzinfo=UTC)
+DESTROYED = Done("unreadable now", "destroy", DATE)
+
+
+class Keeper:
+    """A holder that notes what it is told, in place of KMS and Vault."""
+
+    def __init__(self, done=DESTROYED):
+        self.done, self.told = done, []
+
+    def state(self, key):
+        return "Enabled"
+
+    def destroy(self, key, days):
+        self.told.append(("destroy", key.identifier, days))
+        return self.done
+
+    def bring_back(self, key):
+        self.told.append(("bring back", key.identifier))
+        return Done("readable again", "bring back")
+
+    def actor(self):
+        return "arn:aws:iam::123456789012:role/keeper"
+
+
+@pytest.fixture
+def keeper(monkeypatch):
+    keeper = Keeper()
+    monkeypatch.setattr(shred, "exported", lambda stack, project: RESOURCES)
+    monkeypatch.setattr(shred, "_holder", lambda key: keeper)
+    return keeper
+
+
+def test_without_yes_it_shows_and_changes_nothing(keeper, capfd):
+    assert shred.main(["prod", "--key", "datasets"]) == 0
+    shown = capfd.readouterr().out
+    assert "datasets  Enabled  at once     after 30 days, until then --cancel brings it back" in shown
+    assert "log events  /falaj/flow  restricted      datasets" in shown
+    assert "its service cannot write there any more" in shown
+    assert "Nothing was changed. To make it unreadable, repeat the name: --yes datasets" in shown
+    assert keeper.told == []
+
+
+def test_a_tenant_s_preview_says_that_vault_has_no_way_back(keeper, capfd):
+    assert shred.main(["prod", "--tenant", "vision"]) == 0
+    shown = capfd.readouterr().out
+    assert "at once, nothing brings it back" in shown
+    assert "log events  /falaj/flow  restricted      datasets" in shown.partition("Stays readable")[2]
+
+
+def test_with_the_name_repeated_it_does_so_and_prints_the_evidence(keeper, capfd):
+    assert shred.main(["prod", "--key", "datasets", "--yes", "datasets"]) == 0
+    assert keeper.told == [("destroy", ARN, 30)]
+    said, line = capfd.readouterr().out.splitlines()
+    assert said == "kms key datasets: unreadable now"
+    found = json.loads(line)
+    assert datetime.fromisoformat(found.pop("time")).tzinfo
+    assert found == {
+        "actor": "arn:aws:iam::123456789012:role/keeper",
+        "action": "destroy",
+        "stack": "prod",
+        "key": {"kind": "kms", "purpose": "datasets", "identifier": ARN},
+        "classification": "restricted",
+        "deleted": "2026-12-24T00:00:00+00:00",
+        "data": [{"what": "log events", "place": "/falaj/flow", "classification": "restricted"}],
+    }
+
+
+def test_evidence_is_added_to_the_record(keeper, tmp_path, capfd):
+    record = tmp_path / "record.jsonl"
+    record.write_text("before\n")
+    arguments = ["prod", "--key", "datasets", "--record", str(record)]
+    assert shred.main([*arguments, "--yes", "datasets", "--days", "7"]) == 0
+    assert shred.main([*arguments, "--cancel"]) == 0
+    assert keeper.told == [("destroy", ARN, 7), ("bring back", ARN)]
+    before, *lines = record.read_text().splitlines()
+    assert before == "before"
+    assert [json.loads(line)["action"] for line in lines] == ["destroy", "bring back"]
+    assert "actor" not in capfd.readouterr().out
+
+
+def test_what_is_as_wanted_already_leaves_no_evidence(keeper, capfd):
+    keeper.done = Done("unreadable already, deleted on 2026-12-24")
+    assert shred.main(["prod", "--key", "datasets", "--yes", "datasets"]) == 0
+    assert capfd.readouterr().out == "kms key datasets: unreadable already, deleted on 2026-12-24\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--key", "datasets", "--yes", "logs"], "--yes must repeat what becomes unreadable: datasets (got 'logs')"),
+        (
+            ["--key", "datasets", "--yes", "datasets", "--cancel"],
+            "--cancel must stand without --yes (got 'datasets')",
+        ),
+        (["--key", "datasets", "--days", "3"], "--days must be a whole number from 7 to 30 days (got 3)"),
+        (["--key", "models"], "--key must be the purpose of one key of the stack, which has datasets (got 'models')"),
+    ],
+)
+def test_a_wrong_argument_is_refused_and_nothing_is_done(keeper, capfd, arguments, message):
+    assert shred.main(["prod", *arguments]) == 2
+    assert capfd.readouterr().err == f"error: {message}\n"
+    assert keeper.told == []
+
+
+def test_nothing_is_done_that_cannot_be_written_down(keeper, tmp_path, capfd):
+    unwritable = str(tmp_path / "nowhere" / "record.jsonl")
+    assert shred.main(["prod", "--key", "datasets", "--yes", "datasets", "--record", unwritable]) == 1
+    assert "nowhere" in capfd.readouterr().err
+    assert keeper.told == []
+
+
+def test_what_aws_refuses_is_one_line(keeper, monkeypatch, capfd):
+    denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeKey")
+
+    def state(key):
+        raise denied
+
+    monkeypatch.setattr(keeper, "state", state)
+    assert shred.main(["prod", "--key", "datasets", "--yes", "datasets"]) == 1
+    assert capfd.readouterr().err.startswith("error: An error occurred (AccessDeniedException)")
+    assert keeper.told == []
+
+
+def test_each_kind_of_key_has_its_holder(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    (kms,), (transit,) = (
+        shred.keys_of_purpose(RESOURCES, "datasets"),
+        shred.keys_of_tenant(RESOURCES, "vision"),
+    )
+    assert (kms.kind, transit.kind) == (KeyKind.KMS, KeyKind.TRANSIT)
+    assert type(shred._holder(kms)).__name__ == "Kms"
+    assert type(shred._holder(transit)).__name__ == "Transit"
