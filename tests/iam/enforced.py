@@ -25,6 +25,7 @@ class Enforced:
 
     def __init__(self, lab: RunningLab) -> None:
         self._env = lab.env
+        self.endpoint = lab.env["AWS_ENDPOINT_URL"]
         organizations = self.root("organizations")
         organization = organizations.create_organization(FeatureSet="ALL")["Organization"]["Id"]
         made = organizations.create_account(AccountName="team", Email="team@example.com")["CreateAccountStatus"]
@@ -53,7 +54,7 @@ class Enforced:
         make: Any = boto3.client
         return make(
             service,
-            endpoint_url=self._env["AWS_ENDPOINT_URL"],
+            endpoint_url=self.endpoint,
             region_name=region,
             aws_access_key_id=identifier,
             aws_secret_access_key=secret,

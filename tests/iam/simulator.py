@@ -1,7 +1,8 @@
 """An IAM policy simulator: cloud-copilot's iam-simulate, a program of its own on the node of our environment.
 
 What it is made of is locked in ``node/package-lock.json`` and installed on first use into falaj's cache, under the
-digest of the lock. ``docs/adr/0010-iam-policy-simulator.md`` says why this one.
+digest of the lock. ``docs/adr/0010-iam-policy-simulator.md`` says why this one. Run as a program, it says what
+``falaj-lab up --authorizer`` takes.
 """
 
 import hashlib
@@ -144,3 +145,7 @@ def installed() -> Path:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return final
+
+
+if __name__ == "__main__":
+    print(authorizer())

@@ -28,6 +28,7 @@ def enforce(authorizer: Authorizer, root: Credentials) -> None:
     _know_root(root)
     _refuse_unsigned()
     _sign_s3_control_as_s3()
+    _answer_strangers_in_json()
     leave_to_authorizer()
 
     def check(self: IAMRequestBase, resource: str) -> None:
@@ -77,6 +78,29 @@ def _sign_s3_control_as_s3() -> None:
     IAMRequest._create_auth = create_auth  # pyright: ignore[reportPrivateUsage]
 
 
+def _answer_strangers_in_json() -> None:
+    """Refuse unknown keys and wrong signatures as services that speak JSON do; moto answers all in XML."""
+
+    def answer(name: str, code: str, message: str) -> None:
+        moto_s = getattr(IAMRequest, name)
+
+        def refuse(self: IAMRequest, *arguments: str) -> None:
+            if _speaks_json(self):
+                raise JsonRESTError(code, message)
+            moto_s(self, *arguments)
+
+        setattr(IAMRequest, name, refuse)
+
+    unknown = "The security token included in the request is invalid."
+    answer("_raise_invalid_access_key", "UnrecognizedClientException", unknown)
+    wrong = "The request signature we calculated does not match the signature you provided."
+    answer("_raise_signature_does_not_match", "InvalidSignatureException", wrong)
+
+
+def _speaks_json(request: IAMRequestBase) -> bool:
+    return "X-Amz-Target" in request._headers  # pyright: ignore[reportPrivateUsage]
+
+
 def _refusal(request: IAMRequestBase, question: Mapping[str, Any], because: str) -> Exception:
     """Return the error as the called service gives it, with the reason that AWS mostly keeps to itself."""
     message = (
@@ -87,6 +111,6 @@ def _refusal(request: IAMRequestBase, question: Mapping[str, Any], because: str)
         refusal = S3AccessDeniedError()
         refusal.message = message
         return refusal
-    if "X-Amz-Target" in request._headers:  # pyright: ignore[reportPrivateUsage]  # the services that speak JSON
+    if _speaks_json(request):
         return JsonRESTError("AccessDeniedException", message)
     return AccessDeniedError(question["principal"], question["action"])
