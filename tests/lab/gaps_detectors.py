@@ -5,6 +5,7 @@ from typing import Any
 
 import boto3
 from asking import Aws, name, refused
+from gaps_records import bucket
 
 from falaj.lab.state import ACCOUNT, REGION
 
@@ -21,10 +22,9 @@ def detector(aws: Aws, **more: Any) -> str:
     return guardduty.create_detector(Enable=True, **more)["DetectorId"]
 
 
-def bucket(aws: Aws) -> str:
-    made = name()
-    aws.client("s3").create_bucket(Bucket=made, CreateBucketConfiguration={"LocationConstraint": REGION})
-    return f"arn:aws:s3:::{made}"
+def store(aws: Aws) -> str:
+    """Make a bucket that GuardDuty may write to; return its ARN."""
+    return f"arn:aws:s3:::{bucket(aws, 'guardduty.amazonaws.com')}"
 
 
 def features(aws: Aws, identifier: str) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def a_detector_s_tags_change(aws: Aws) -> bool:
 
 
 def findings_are_published_to_a_bucket(aws: Aws) -> bool:
-    guardduty, identifier, first, second = aws.client("guardduty"), detector(aws), bucket(aws), bucket(aws)
+    guardduty, identifier, first, second = aws.client("guardduty"), detector(aws), store(aws), store(aws)
     to = {"DestinationArn": first, "KmsKeyArn": KEY}
     of = {"DetectorId": identifier}
     made = guardduty.create_publishing_destination(**of, DestinationType="S3", DestinationProperties=to)
@@ -92,11 +92,15 @@ def findings_are_published_to_a_bucket(aws: Aws) -> bool:
     )
 
 
-def findings_are_not_published_to_a_bucket_that_is_not_there(aws: Aws) -> bool:
-    to = {"DestinationArn": f"arn:aws:s3:::{name()}", "KmsKeyArn": KEY}
-    made = {"DetectorId": detector(aws), "DestinationType": "S3", "DestinationProperties": to}
-    publish = aws.client("guardduty").create_publishing_destination
-    return refused(lambda: publish(**made), "BadRequestException", "does not have permission")
+def findings_are_not_published_to_a_bucket_that_does_not_let_guardduty_write(aws: Aws) -> bool:
+    publish, identifier = aws.client("guardduty").create_publishing_destination, detector(aws)
+
+    def to(bucket_name: str) -> bool:
+        properties = {"DestinationArn": f"arn:aws:s3:::{bucket_name}", "KmsKeyArn": KEY}
+        made = {"DetectorId": identifier, "DestinationType": "S3", "DestinationProperties": properties}
+        return refused(lambda: publish(**made), "BadRequestException", "does not have permission")
+
+    return to(name()) and to(bucket(aws, "cloudtrail.amazonaws.com"))
 
 
 def hub(aws: Aws, **more: Any) -> Any:
@@ -233,7 +237,7 @@ GAPS = [
     a_feature_is_changed_and_the_others_stay,
     a_detector_s_tags_change,
     findings_are_published_to_a_bucket,
-    findings_are_not_published_to_a_bucket_that_is_not_there,
+    findings_are_not_published_to_a_bucket_that_does_not_let_guardduty_write,
     the_hub_is_turned_on_once,
     the_hub_s_settings_change,
     a_standard_is_checked_and_no_more,

@@ -15,9 +15,14 @@ _RETENTIONS = (
 def check_retention(field: str, days: float) -> int:
     """Return the retention if CloudWatch offers it; other numbers would be refused in the middle of an update."""
     if days not in _RETENTIONS:
-        nearest = next((offered for offered in _RETENTIONS if offered >= days), _RETENTIONS[-1])
+        nearest = offered_retention(days)
         raise ConfigError(field, days, f"must be a retention that CloudWatch offers, such as {nearest} days")
     return int(days)
+
+
+def offered_retention(days: float) -> int:
+    """Return the shortest retention that CloudWatch offers and that is no shorter, or else its longest."""
+    return next((offered for offered in _RETENTIONS if offered >= days), _RETENTIONS[-1])
 
 
 def encrypted_log_group(
@@ -25,7 +30,7 @@ def encrypted_log_group(
     path: str,
     *,
     key: pulumi.Input[str],
-    days: int,
+    days: pulumi.Input[int],
     tags: dict[str, str],
     opts: pulumi.ResourceOptions,
 ) -> aws.cloudwatch.LogGroup:

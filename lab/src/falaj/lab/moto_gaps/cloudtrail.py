@@ -61,16 +61,21 @@ def serve() -> None:
 
 def _check_policy(trail: Trail) -> None:
     """Refuse a bucket whose policy does not let CloudTrail write, as AWS does before it makes the trail."""
-    bucket: Any = s3_backends[trail.account_id][trail.partition].get_bucket(trail.bucket_name)
+    bucket = s3_backends[trail.account_id][trail.partition].get_bucket(trail.bucket_name)
+    if not lets_write(bucket, "cloudtrail"):
+        message = f"Incorrect S3 bucket policy is detected for bucket: {trail.bucket_name}"
+        raise JsonRESTError("InsufficientS3BucketPolicyException", message)
+
+
+def lets_write(bucket: Any, service: str) -> bool:
+    """Tell whether a bucket's policy lets a service write; conditions are not looked at."""
     for statement in _statements(bucket.policy):
         principal = statement.get("Principal")
         services = _listed(principal.get("Service", [])) if isinstance(principal, dict) else []
         writes = {"s3:PutObject", "s3:*"} & set(_listed(statement.get("Action", [])))
-        if statement.get("Effect") == "Allow" and "cloudtrail.amazonaws.com" in services and writes:
-            return
-    raise JsonRESTError(
-        "InsufficientS3BucketPolicyException", f"Incorrect S3 bucket policy is detected for bucket: {trail.bucket_name}"
-    )
+        if statement.get("Effect") == "Allow" and f"{service}.amazonaws.com" in services and writes:
+            return True
+    return False
 
 
 def _statements(policy: str | bytes | None) -> Iterable[dict[str, Any]]:

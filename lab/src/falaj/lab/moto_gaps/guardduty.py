@@ -15,6 +15,8 @@ from moto.moto_api._internal import mock_random
 from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
 
+from falaj.lab.moto_gaps.cloudtrail import lets_write
+
 Kept = dict[str, Any]
 _ALWAYS = ("CLOUD_TRAIL", "DNS_LOGS", "FLOW_LOGS")
 _NEW = ("S3_DATA_EVENTS", "EKS_AUDIT_LOGS", "EBS_MALWARE_PROTECTION", "RDS_LOGIN_EVENTS", "LAMBDA_NETWORK_LOGS")
@@ -148,10 +150,10 @@ class GuardDuty(GuardDutyResponse):
         return self.guardduty_backend.detectors[identifier]
 
     def _checked(self, properties: Kept) -> Kept:
-        """Refuse a destination that is no bucket of the account, or that has no key: GuardDuty tries it first."""
+        """Refuse a destination that GuardDuty could not write to, as it tries to do before it agrees."""
         bucket = str(properties.get("destinationArn", "")).rpartition(":")[2].partition("/")[0]
         buckets = s3_backends[self.current_account][get_partition(self.region)].buckets
-        if bucket not in buckets or not properties.get("kmsKeyArn"):
+        if bucket not in buckets or not properties.get("kmsKeyArn") or not lets_write(buckets[bucket], "guardduty"):
             raise _RefusedError(
                 "The request failed because the GuardDuty service principal does not have permission to the KMS key or "
                 "the resource specified by the destinationArn parameter."
