@@ -39,6 +39,8 @@ class Program:
     down: Sequence[str]
     variant: Path
     """The project in which FALAJ_FIDELITY_ARGUMENTS changes arguments of the same program."""
+    only: Sequence[str] = ()
+    """The services of the lab that it needs; none named are all."""
 
 
 def platform(stack: str) -> Program:
@@ -125,9 +127,10 @@ def two_labs(
             root = folder / provider
             if keep:
                 lab = RunningLab(root)
-                lab.run("up", "--aws", provider, timeout=1800)
+                only = [part for service in program.only for part in ("--only", service)]
+                lab.run("up", "--aws", provider, *only, timeout=1800)
             else:
-                lab = labs.enter_context(temporary_lab(root, aws=provider))
+                lab = labs.enter_context(temporary_lab(root, aws=provider, only=program.only))
             sides.append(Side(provider, lab, program))
         yield sides[0], sides[1]
 

@@ -28,6 +28,7 @@ TINY = Program(
     ),
     ("pulumi", "destroy", "--yes", "--skip-preview", "--stack", "tiny"),
     HERE / "tiny",
+    only=("moto",),
 )
 CHANGES = (
     Change("addresses", {"Subnet": {"subnet": {"cidr_block": "10.40.2.0/24"}}}),

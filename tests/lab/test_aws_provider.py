@@ -42,6 +42,13 @@ TRUST = json.dumps(
 ALLOW = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["*"]}]}
 )
+ROOT = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+OPEN = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": ROOT, "Action": "kms:*", "Resource": "*"}],
+    }
+)
 ALLOW_MORE = ALLOW.replace("s3:GetObject", "s3:PutObject")
 # The same as ALLOW, spelled differently.
 ALLOW_RESPELLED = json.dumps(
@@ -78,7 +85,7 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def configured(provider: AwsProvider, endpoint: str, **config: Any) -> Driver:
-    services = ["ec2", "eks", "iam", "kms", "logs", "s3", "ssm", "sts"]
+    services = ["ec2", "eks", "iam", "kms", "logs", "networkfirewall", "s3", "ssm", "sts"]
     return Driver(provider).configure(
         region="me-central-1",
         accessKey="test",
@@ -169,6 +176,31 @@ class Needs:
         return self.make("aws:cloudwatch/logGroup:LogGroup", "need-logs", name="/need")
 
     @property
+    def rule_group(self) -> str:
+        inputs = {"type": "STATEFUL", "capacity": 10, "ruleGroup": allowing("need.example")}
+        return self.make("aws:networkfirewall/ruleGroup:RuleGroup", "need-rules", **inputs).id
+
+    def policy_of(self, *groups: str) -> dict[str, Any]:
+        """Return the rules of a policy."""
+        return {
+            "statelessDefaultActions": ["aws:forward_to_sfe"],
+            "statelessFragmentDefaultActions": ["aws:forward_to_sfe"],
+            "statefulEngineOptions": {"ruleOrder": "STRICT_ORDER"},
+            "statefulRuleGroupReferences": [{"priority": 1, "resourceArn": arn} for arn in groups],
+        }
+
+    @property
+    def firewall_policy(self) -> str:
+        token = "aws:networkfirewall/firewallPolicy:FirewallPolicy"
+        return self.make(token, "need-firewall-policy", firewallPolicy=self.policy_of()).id
+
+    @property
+    def firewall(self) -> str:
+        mappings = [{"subnetId": self.subnet()}]
+        inputs = {"vpcId": self.vpc, "firewallPolicyArn": self.firewall_policy, "subnetMappings": mappings}
+        return self.make("aws:networkfirewall/firewall:Firewall", "need-firewall", **inputs).id
+
+    @property
     def template(self) -> Resource:
         return self.make("aws:ec2/launchTemplate:LaunchTemplate", "need-template", keyName="first")
 
@@ -212,6 +244,18 @@ class Case:
     """Another spelling of the same: no change."""
     stays: bool = False
     """Whether the thing outlives its resource, as a VPC's default security group does."""
+
+
+def allowing(*domains: str) -> dict[str, Any]:
+    """Return the rules of a group that lets out to domains."""
+    source = {"generatedRulesType": "ALLOWLIST", "targetTypes": ["TLS_SNI"], "targets": list(domains)}
+    return {"rulesSource": {"rulesSourceList": source}, "statefulRuleOptions": {"ruleOrder": "STRICT_ORDER"}}
+
+
+def logging_to(*kinds: str) -> dict[str, Any]:
+    """Return where a firewall logs what."""
+    to = {"logDestinationType": "CloudWatchLogs", "logDestination": {"logGroup": "/firewall"}}
+    return {"logDestinationConfigs": [{"logType": kind, **to} for kind in kinds]}
 
 
 def acl_rule(number: int, protocol: str = "-1", port: int = 0, **more: Any) -> dict[str, Any]:
@@ -422,6 +466,55 @@ CASES = [
         {"description": "models", "enableKeyRotation": False, "policy": ALLOW_MORE, "tags": {}},
         {"keyUsage": "SIGN_VERIFY", "customerMasterKeySpec": "RSA_2048"},
         respelled={"policy": ALLOW_RESPELLED},
+    ),
+    Case(
+        "aws:kms/externalKey:ExternalKey",
+        lambda _: {
+            "description": "datasets",
+            "deletionWindowInDays": 7,
+            "keyMaterialBase64": base64.b64encode(bytes(range(32))).decode(),
+            "policy": OPEN,
+            "tags": TAGS,
+        },
+        {"description": "models", "enabled": False, "tags": {}},
+        {"keyMaterialBase64": base64.b64encode(bytes(32)).decode()},
+    ),
+    Case(
+        "aws:networkfirewall/ruleGroup:RuleGroup",
+        lambda _: {"type": "STATEFUL", "capacity": 100, "ruleGroup": allowing("a.example", "b.example"), "tags": TAGS},
+        {"ruleGroup": allowing("c.example"), "description": "others", "tags": {"a": "b"}},
+        {"capacity": 200},
+        respelled={"ruleGroup": allowing("b.example", "a.example")},
+    ),
+    Case(
+        "aws:networkfirewall/firewallPolicy:FirewallPolicy",
+        lambda n: {"firewallPolicy": n.policy_of(n.rule_group), "description": "way out", "tags": TAGS},
+        lambda n: {"firewallPolicy": n.policy_of(), "tags": {}},
+        {"name": "another"},
+    ),
+    Case(
+        "aws:networkfirewall/firewall:Firewall",
+        lambda n: {
+            "vpcId": n.vpc,
+            "firewallPolicyArn": n.firewall_policy,
+            "subnetMappings": [{"subnetId": n.subnet("a")}, {"subnetId": n.subnet("b")}],
+            "encryptionConfiguration": {"type": "CUSTOMER_KMS", "keyId": n.key.outputs["arn"]},
+            "tags": TAGS,
+        },
+        lambda n: {
+            "subnetMappings": [{"subnetId": n.subnet("b")}],
+            "description": "way out",
+            "subnetChangeProtection": True,
+            "tags": {"a": "b"},
+        },
+        {"vpcId": "vpc-other"},
+    ),
+    Case(
+        "aws:networkfirewall/loggingConfiguration:LoggingConfiguration",
+        lambda n: {"firewallArn": n.firewall, "loggingConfiguration": logging_to("ALERT", "FLOW")},
+        {"loggingConfiguration": logging_to("TLS", "FLOW")},
+        {"firewallArn": "arn:aws:network-firewall:me-central-1:123456789012:firewall/other"},
+        respelled={"loggingConfiguration": logging_to("FLOW", "ALERT")},
     ),
     Case("aws:kms/alias:Alias", lambda n: {"targetKeyId": n.key.id}, None, {"name": "alias/other"}),
     *(
@@ -754,6 +847,7 @@ def test_a_type_lives_its_whole_life(driver: Driver, case: Case):
     unseen = {
         "deletionWindowInDays",
         "forceDestroy",
+        "keyMaterialBase64",
         "updateDefaultVersion",
         "accessConfig",
         "content",

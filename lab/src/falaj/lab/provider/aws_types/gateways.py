@@ -70,6 +70,7 @@ ADDRESS = resource(
     arn="ec2:elastic-ip/@id",
     find=find_created,
     replace="address domain ipamPoolId networkBorderGroup publicIpv4Pool",
+    local="customerOwnedIpv4Pool",
     computed="domain instance ipamPoolId networkBorderGroup networkInterface publicIpv4Pool",
     taken="associateWithPrivateIp address",
 )

@@ -5,11 +5,12 @@ from typing import Any
 
 from falaj.lab.provider.aws_types.session import CREATION_TAG, Aws
 from falaj.lab.provider.aws_types.table import Call, Look, Put, as_pairs, outside, resource, tag_change
-from falaj.lab.provider.kind import Autoname, Change, GoneError
+from falaj.lab.provider.kind import Autoname, Change, GoneError, ProviderError
 from falaj.lab.provider.values import Props
 
 
-def _tags(aws: Aws, identifier: str, change: Change) -> None:
+def put_tags(aws: Aws, identifier: str, change: Change) -> None:
+    """Set and remove tags of a key."""
     added, removed = tag_change(change)
     if added:
         aws.call("kms.tag_resource", KeyId=identifier, Tags=as_pairs(added, "TagKey", "TagValue"))
@@ -29,7 +30,8 @@ def _enabled(aws: Aws, identifier: str, change: Change) -> None:
     aws.call(f"kms.{'enable' if change.wanted.get('isEnabled') else 'disable'}_key", KeyId=identifier)
 
 
-def _policy(aws: Aws, identifier: str, change: Change) -> None:
+def put_policy(aws: Aws, identifier: str, change: Change) -> None:
+    """Set a key's policy; one that is left out stays as it is."""
     if change.wanted.get("policy"):
         aws.call("kms.put_key_policy", KeyId=identifier, PolicyName="default", Policy=change.wanted["policy"])
 
@@ -39,19 +41,31 @@ def _check(inputs: Props) -> Iterator[tuple[str, str]]:
     yield from outside(inputs, "rotationPeriodInDays", 90, 2560)
 
 
-def _delete(aws: Aws, identifier: str, state: Props) -> None:
+def schedule_deletion(aws: Aws, identifier: str, state: Props) -> None:
+    """Let a key wait for its deletion; one that does so already is as good as gone."""
     days = state.get("deletionWindowInDays") or 30
-    aws.call("kms.schedule_key_deletion", KeyId=identifier, PendingWindowInDays=days)
+    try:
+        aws.call("kms.schedule_key_deletion", KeyId=identifier, PendingWindowInDays=days)
+    except ProviderError as error:
+        if "pending deletion" not in str(error):
+            raise
 
 
 def _seen(aws: Aws, identifier: str, props: Props) -> Props:
-    """A key that waits for its deletion is gone, as for the official provider."""
-    del aws, identifier
+    """A key that waits for its deletion is gone, as for the official provider; KMS renews only its own material."""
     if props.pop("state") == "PendingDeletion":
         raise GoneError
-    if not props.get("enableKeyRotation"):
-        props["rotationPeriodInDays"] = None
+    own = props.pop("origin") == "AWS_KMS"
+    status = aws.call("kms.get_key_rotation_status", KeyId=identifier) if own else {}
+    props["enableKeyRotation"] = bool(status.get("KeyRotationEnabled"))
+    props["rotationPeriodInDays"] = status.get("RotationPeriodInDays") if props["enableKeyRotation"] else None
     return props
+
+
+def _origin(props: Props) -> str | None:
+    if props.get("xksKeyId"):
+        return "EXTERNAL_KEY_STORE"
+    return "AWS_CLOUDHSM" if props.get("customKeyStoreId") else None
 
 
 def _with_key_arn(aws: Aws, identifier: str, props: Props) -> Props:
@@ -64,7 +78,8 @@ def _same_key(value: Any) -> Any:
     return value.rpartition("/")[2] if isinstance(value, str) else value
 
 
-def _find(aws: Aws, token: str) -> str | None:
+def find_key(aws: Aws, token: str) -> str | None:
+    """Return the key that an interrupted creation made."""
     for key in aws.call("kms.list_keys")["Keys"]:
         tags = aws.call("kms.list_resource_tags", KeyId=key["KeyId"])["Tags"]
         if {"TagKey": CREATION_TAG, "TagValue": token} in tags:
@@ -72,7 +87,8 @@ def _find(aws: Aws, token: str) -> str | None:
     return None
 
 
-def _all_tags(props: Props) -> Any:
+def all_tags(props: Props) -> Any:
+    """Return the tags that a key is created with."""
     return as_pairs({**(props.get("tags") or {}), **props["creationTags"]}, "TagKey", "TagValue") or None
 
 
@@ -85,12 +101,12 @@ KEY = resource(
             "KeyUsage": "@keyUsage",
             "KeySpec": "@customerMasterKeySpec",
             "MultiRegion": lambda p: p.get("multiRegion") or None,
-            "Origin": lambda p: "EXTERNAL_KEY_STORE" if p.get("xksKeyId") else None,
+            "Origin": _origin,
             "CustomKeyStoreId": "@customKeyStoreId",
             "XksKeyId": "@xksKeyId",
             "Policy": "@policy",
             "BypassPolicyLockoutSafetyCheck": "@bypassPolicyLockoutSafetyCheck",
-            "Tags": _all_tags,
+            "Tags": all_tags,
         },
         "KeyMetadata.KeyId",
     ),
@@ -100,12 +116,7 @@ KEY = resource(
             {"KeyId": "@id"},
             "KeyMetadata",
             "arn keyId description keyUsage customerMasterKeySpec=KeySpec multiRegion isEnabled=Enabled state=KeyState "
-            "customKeyStoreId xksKeyId=XksKeyConfiguration.Id",
-        ),
-        Look(
-            "kms.get_key_rotation_status",
-            {"KeyId": "@id"},
-            fields="enableKeyRotation=KeyRotationEnabled rotationPeriodInDays",
+            "origin customKeyStoreId xksKeyId=XksKeyConfiguration.Id",
         ),
         Look("kms.get_key_policy", {"KeyId": "@id", "PolicyName": "default"}, fields="policy"),
         Look("kms.list_resource_tags", {"KeyId": "@id"}, fields="tags"),
@@ -114,15 +125,15 @@ KEY = resource(
         Put("description", Call("kms.update_key_description", {"KeyId": "@id", "Description": "@description"})),
         Put("enableKeyRotation rotationPeriodInDays", _rotation),
         Put("isEnabled", _enabled),
-        Put("policy", _policy),
-        Put("tags", _tags),
+        Put("policy", put_policy),
+        Put("tags", put_tags),
     ],
-    delete=_delete,
-    find=_find,
+    delete=schedule_deletion,
+    find=find_key,
     check=_check,
     finish=_seen,
     local="deletionWindowInDays bypassPolicyLockoutSafetyCheck",
-    replace="multiRegion customKeyStoreId xksKeyId",
+    replace="multiRegion",
     defaults={
         "keyUsage": "ENCRYPT_DECRYPT",
         "customerMasterKeySpec": "SYMMETRIC_DEFAULT",

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from falaj.lab.provider.kind import GoneError, ProviderError
 from falaj.lab.provider.values import Props
 
-GONE = ("NotFound", "NoSuch", "ResourceNotFoundException", "404", "DoesNotExist")
+GONE = ("NotFound", "NoSuch", "ResourceNotFoundException", "404", "DoesNotExist", ".Unknown")
 """Parts of the codes by which AWS's services say that a thing does not exist."""
 
 EVENTUAL = {"DependencyViolation", "DeleteConflict", "OperationAborted", "ResourceInUseException", "ResourceInUse"}
@@ -46,8 +46,8 @@ class Config:
         merged: Props = {}
         for entry in self.given.get("endpoints") or []:
             merged.update(entry)
-        aliases = {"logs": ("cloudwatchlogs",)}.get(service, ())
-        environment = (f"AWS_ENDPOINT_URL_{service.upper()}", "AWS_ENDPOINT_URL")
+        aliases = {"logs": ("cloudwatchlogs",)}.get(service, (service.replace("-", ""),))
+        environment = (f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}", "AWS_ENDPOINT_URL")
         named = [merged.get(name) for name in (service, *aliases)] + [os.environ.get(name) for name in environment]
         address = next((a for a in named if a), None)
         if not address:
