@@ -2,6 +2,7 @@
 
 import json
 
+import pulumi
 import pytest
 from component_samples import KEY, NETWORK, OWNERSHIP, REGIME
 
@@ -53,6 +54,17 @@ def test_what_is_not_linked_is_backed_up_as_long_as_the_regime_wants_and_once_mo
     assert restricted["automaticBackupRetentionDays"] == 90
     assert internal["skipFinalBackup"] is False
     assert internal["finalBackupTags"]["classification"] == "internal"
+
+
+def test_a_store_that_is_still_to_be_made_is_looked_at_when_it_is(run, engine, providers):
+    def program(classification):
+        store = pulumi.Output.from_input({**STORE, "classification": classification})
+        return SharedFileSystem("fast", {**TRAINING, "classification": "internal", "store": store}, providers()).arn
+
+    run(lambda: program("internal"))
+    assert engine.one("DataRepositoryAssociation")["dataRepositoryPath"] == "s3://datasets"
+    with pytest.raises(ValueError, match=r"fast\.store must be a store classified internal or lower"):
+        run(lambda: program("restricted"))
 
 
 def test_part_of_a_bucket_can_be_linked(run, engine, providers):

@@ -20,7 +20,6 @@ def an_open_registry_is_mirrored(aws: Aws) -> bool:
     return (
         made["registryId"] == "123456789012"
         and (found["upstreamRegistry"], found["upstreamRegistryUrl"]) == ("quay", "quay.io")
-        and found["upstreamRepositoryPrefix"] == "ROOT"
         and again
         and refused(
             lambda: ecr.describe_pull_through_cache_rules(ecrRepositoryPrefixes=[prefix]),

@@ -53,7 +53,8 @@ def a_file_system_has_a_network_interface_while_it_is_there(aws: Aws) -> bool:
 
 
 def an_unknown_file_system_is_refused(aws: Aws) -> bool:
-    return refused(lambda: described(aws, "fs-0123456789abcdef0"), "FileSystemNotFound", "does not exist")
+    describe = aws.client("fsx").describe_file_systems
+    return refused(lambda: describe(FileSystemIds=["fs-0123456789abcdef0"]), "FileSystemNotFound", "does not exist")
 
 
 def lustre_has_some_capacities_and_throughputs_only(aws: Aws) -> bool:

@@ -20,7 +20,7 @@ key = ResidencyKey(
     },
 )
 # Its value, a name and an access token of the upstream, is put in by whoever keeps that account.
-login = aws.secretsmanager.Secret("github", name="ecr-pullthroughcache/github", kms_key_id=key.arn, tags=tags)
+login = aws.secretsmanager.Secret("github", name_prefix="ecr-pullthroughcache/github-", kms_key_id=key.arn, tags=tags)
 images = ImageRegistry(
     "images",
     {

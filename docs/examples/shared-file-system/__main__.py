@@ -1,12 +1,12 @@
 """What GPUs read while they train, linked to the bucket of the datasets, and the home folders of two tenants."""
 
 import pulumi
+from network import home_network
 
 from falaj.components import (
     DataStore,
     FileSystemKind,
     KeyUse,
-    Network,
     Ownership,
     Regime,
     ResidencyKey,
@@ -14,9 +14,9 @@ from falaj.components import (
 )
 
 config = pulumi.Config()
-zones = ["me-central-1a", "me-central-1b", "me-central-1c"]
 regime: Regime = {"home_region": "me-central-1", "account_id": "123456789012"}
 ownership: Ownership = {"owner": "ml-platform", "cost_centre": "cc-1000", "environment": "dev"}
+network = home_network(regime, ownership)
 
 
 def key(purpose: str, *uses: KeyUse) -> ResidencyKey:
@@ -24,18 +24,14 @@ def key(purpose: str, *uses: KeyUse) -> ResidencyKey:
     return ResidencyKey(purpose, {"purpose": purpose, "used_by": [*uses], "regime": regime, "ownership": ownership})
 
 
-logs, datasets = key("logs", KeyUse.LOGS), key("datasets", KeyUse.S3, KeyUse.FSX)
-network = Network(
-    "network", {"cidr": "10.20.0.0/16", "zones": zones, "key": logs.ref, "regime": regime, "ownership": ownership}
-)
+datasets = key("datasets", KeyUse.S3, KeyUse.FSX)
 store = DataStore("datasets", {"purpose": "datasets", "key": datasets.ref, "regime": regime, "ownership": ownership})
-
 training = SharedFileSystem(
     "training",
     {
         "kind": FileSystemKind.TRAINING,
         "purpose": "datasets",
-        "network": network.ref,
+        "network": network,
         "key": datasets.ref,
         "regime": regime,
         "ownership": ownership,
@@ -48,7 +44,7 @@ homes = SharedFileSystem(
     {
         "kind": FileSystemKind.HOME,
         "purpose": "homes",
-        "network": network.ref,
+        "network": network,
         "key": key("homes", KeyUse.EFS).ref,
         "regime": regime,
         "ownership": ownership,

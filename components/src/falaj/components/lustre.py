@@ -83,16 +83,19 @@ def check_store(field: str, store: pulumi.Input[StoreRef], classification: Class
     """Return the bucket's name, refusing a store whose data is classified higher than the file system: its clients
     would reach what they are not cleared for."""
 
-    def checked(known: Mapping[str, Any]) -> str:
+    def check(known: Mapping[str, Any]) -> None:
         if not reaches(classification, Classification(known["classification"])):
             remedy = f"must be a store classified {classification.value} or lower, as the file system is"
             raise ConfigError(field, known["classification"], remedy)
         if known["kind"] in _NO_STORES:
             raise ConfigError(field, known["kind"], f"must be a store of another kind: {_NO_STORES[known['kind']]}")
+
+    def checked(known: Mapping[str, Any]) -> str:
+        check(known)
         return str(known["bucket"])
 
     if isinstance(store, Mapping) and isinstance(store["classification"], str) and isinstance(store["kind"], str):
-        checked({**store})
+        check({**store})
     members = ("bucket", "classification", "kind")
     return pulumi.Output.all(**{each: pick(store, each) for each in members}).apply(checked)
 

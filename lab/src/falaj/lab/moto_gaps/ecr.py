@@ -61,7 +61,7 @@ class Ecr(ECRResponse):
             "ecrRepositoryPrefix": prefix,
             "upstreamRegistryUrl": url,
             "upstreamRegistry": upstream,
-            "upstreamRepositoryPrefix": self._get_param("upstreamRepositoryPrefix") or "ROOT",
+            "upstreamRepositoryPrefix": self._get_param("upstreamRepositoryPrefix"),
             "registryId": self.current_account,
             "createdAt": utcnow(),
             "updatedAt": utcnow(),
