@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import hvac
+from inventory import Aws
 
 from falaj.lab.testing import RunningLab
 
@@ -92,39 +93,9 @@ class Platform:
         return {**self._aws_inventory(), **self._kubernetes_inventory(), **self._openbao_inventory()}
 
     def _aws_inventory(self) -> dict[str, frozenset[str]]:
-        ec2, kms, iam, eks = (self.aws(name) for name in ("ec2", "kms", "iam", "eks"))
-        keys = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
-        clusters = eks.list_clusters()["clusters"]
-        return {
-            # A key is never gone at once: it waits for its deletion, and counts as gone.
-            "keys": frozenset(key["KeyId"] for key in keys if key["KeyState"] != "PendingDeletion"),
-            "aliases": frozenset(alias["AliasName"] for alias in kms.list_aliases()["Aliases"]),
-            "vpcs": frozenset(vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"]),
-            "subnets": frozenset(subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]),
-            "route tables": frozenset(table["RouteTableId"] for table in ec2.describe_route_tables()["RouteTables"]),
-            "groups": frozenset(group["GroupId"] for group in ec2.describe_security_groups()["SecurityGroups"]),
-            "endpoints": frozenset(
-                endpoint["VpcEndpointId"]
-                for endpoint in ec2.describe_vpc_endpoints()["VpcEndpoints"]
-                if endpoint["State"] != "deleted"
-            ),
-            "flow logs": frozenset(log["FlowLogId"] for log in ec2.describe_flow_logs()["FlowLogs"]),
-            "templates": frozenset(
-                template["LaunchTemplateId"] for template in ec2.describe_launch_templates()["LaunchTemplates"]
-            ),
-            "buckets": frozenset(bucket["Name"] for bucket in self.aws("s3").list_buckets()["Buckets"]),
-            "roles": frozenset(role["RoleName"] for role in iam.list_roles()["Roles"]),
-            "policies": frozenset(policy["Arn"] for policy in iam.list_policies(Scope="Local")["Policies"]),
-            "log groups": frozenset(
-                group["logGroupName"] for group in self.aws("logs").describe_log_groups()["logGroups"]
-            ),
-            "clusters": frozenset(clusters),
-            "node groups": frozenset(
-                f"{cluster}/{group}"
-                for cluster in clusters
-                for group in eks.list_nodegroups(clusterName=cluster)["nodegroups"]
-            ),
-        }
+        found = Aws(self.lab.env).inventory()
+        # moto keeps the network ACL of a deleted VPC.
+        return {kind: frozenset(things) for kind, things in found.items() if kind != "network ACL"}
 
     def _kubernetes_inventory(self) -> dict[str, frozenset[str]]:
         kinds = (

@@ -18,5 +18,5 @@ def test_prod_comes_up_in_a_lab_and_goes_again(own_lab: RunningLab) -> None:
     assert len(prod.get("pods", "-A", "--field-selector=status.phase=Running")) >= 3
     assert not prod.changes("preview", "--refresh")
     prod.deploy("--destroy")
-    assert prod.inventory()["clusters"] == bare["clusters"]
-    assert prod.inventory()["keys"] == bare["keys"]
+    assert prod.inventory()["cluster"] == bare["cluster"]
+    assert prod.inventory()["KMS key"] == bare["KMS key"]

@@ -72,6 +72,7 @@ LISTINGS = (
             "iam/role:Role",
             "iam/rolePolicy:RolePolicy",
             "iam/rolePolicyAttachment:RolePolicyAttachment",
+            "iam/serviceLinkedRole:ServiceLinkedRole",
         ),
     ),
     Listing(
@@ -82,6 +83,20 @@ LISTINGS = (
     ),
     Listing("managed policy", "iam", _policies, shows("iam/policy:Policy")),
     Listing("OIDC provider", "iam", _oidc_providers, shows("iam/openIdConnectProvider:OpenIdConnectProvider")),
+    Listing(
+        "secret",
+        "secretsmanager",
+        listed(
+            "list_secrets",
+            "SecretList",
+            "ARN",
+            {
+                "described": ("describe_secret", {"SecretId": "ARN"}),
+                "policy": ("get_resource_policy", {"SecretId": "ARN"}),
+            },
+        ),
+        shows("secretsmanager/secret:Secret", "secretsmanager/secretVersion:SecretVersion"),
+    ),
     Listing(
         "organization",
         "organizations",

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from listing import Client, Listing, Thing, ask, listed, pages, settings, shows
 
+_ACCOUNT = "123456789012"
+
 
 def _log_groups(logs: Client) -> Iterator[Thing]:
     for item in pages(logs, "describe_log_groups", "logGroups"):
@@ -38,7 +40,14 @@ def _rules(events: Client) -> Iterator[Thing]:
         )
 
 
+def _budgets(budgets: Client) -> Iterator[Thing]:
+    for item in pages(budgets, "describe_budgets", "Budgets", AccountId=_ACCOUNT):
+        named = {"AccountId": _ACCOUNT, "BudgetName": item["BudgetName"]}
+        yield item["BudgetName"], {**item, "told": ask(budgets, "describe_notifications_for_budget", **named)}
+
+
 LISTINGS = (
+    Listing("budget", "budgets", _budgets, shows("budgets/budget:Budget")),
     Listing(
         "log group",
         "logs",

@@ -49,6 +49,13 @@ def _backup_selections(backup: Client) -> Iterator[Thing]:
             yield identity, ask(backup, "get_backup_selection", BackupPlanId=plan, SelectionId=identity)
 
 
+def _registry(ecr: Client) -> Iterator[Thing]:
+    asked = ("get_registry_policy", "get_registry_scanning_configuration", "describe_registry")
+    names = ("BASIC_SCAN_TYPE_VERSION", "REGISTRY_POLICY_SCOPE")
+    settings = {name: ask(ecr, "get_account_setting", name=name) for name in names}
+    yield "settings", {**{operation: ask(ecr, operation) for operation in asked}, "settings": settings}
+
+
 LISTINGS = (
     Listing(
         "bucket",
@@ -140,12 +147,9 @@ LISTINGS = (
     Listing(
         "image registry",
         "ecr",
-        settings(
-            policy="get_registry_policy",
-            scanning="get_registry_scanning_configuration",
-            replication="describe_registry",
-        ),
+        _registry,
         shows(
+            "ecr/accountSetting:AccountSetting",
             "ecr/registryPolicy:RegistryPolicy",
             "ecr/registryScanningConfiguration:RegistryScanningConfiguration",
             "ecr/replicationConfiguration:ReplicationConfiguration",

@@ -1,5 +1,6 @@
 """What moto holds, by names."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +67,11 @@ def test_a_kind_is_compared_where_the_emulated_provider_enacts_one_of_its_types(
     for listing in LISTINGS:
         assert (listing.kind in RECORDED) == (bool(listing.shows) and all(map(is_recorded, listing.shows)))
         assert (listing.kind in RECORDED) == (bool(listing.shows) and not enacted(listing.shows))
+
+
+def test_the_guide_names_the_kinds_that_are_not_compared() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "fidelity.md").read_text()
+    assert f"\n\n{', '.join(sorted(RECORDED))}.\n" in guide
 
 
 def test_what_is_left_out_of_the_comparison_is_left_out_by_its_kind_not_by_how_its_name_begins() -> None:

@@ -629,6 +629,12 @@ CASES = [
         respelled={"assumeRolePolicy": json.dumps(json.loads(TRUST), indent=4)},
     ),
     Case(
+        "aws:iam/serviceLinkedRole:ServiceLinkedRole",
+        lambda _: {"awsServiceName": "config.amazonaws.com", "description": "recorder", "tags": TAGS},
+        {"description": "of what there is", "tags": {}},
+        {"awsServiceName": "guardduty.amazonaws.com"},
+    ),
+    Case(
         "aws:iam/policy:Policy",
         lambda _: {"policy": ALLOW, "description": "reads", "tags": TAGS},
         {"policy": ALLOW_MORE, "tags": {"a": "b"}},
