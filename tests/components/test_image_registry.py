@@ -6,12 +6,12 @@ import pytest
 from component_samples import KEY, OWNERSHIP, REGIME
 
 from falaj.components import ConfigError, ImageRegistry, ImageScanning, Upstream, mirrored
+from falaj.components.documents import service_trust
 from falaj.components.image_policies import (
     creation_permissions,
     lifecycle_policy,
     registry_policy,
     repository_policy,
-    service_of_ecr,
 )
 
 SECRET = "arn:aws:secretsmanager:me-central-1:123456789012:secret:ecr-pullthroughcache/github-AbCdEf"
@@ -67,7 +67,7 @@ def test_a_mirror_is_a_rule_and_the_template_of_what_it_makes(run, engine, provi
     assert json.loads(engine.one("RolePolicy")["policy"]) == creation_permissions(
         REGIME, ["quay", "github"], KEY["arn"]
     )
-    assert json.loads(engine.one("Role")["assumeRolePolicy"]) == service_of_ecr(REGIME)
+    assert json.loads(engine.one("Role")["assumeRolePolicy"]) == service_trust("ecr.amazonaws.com")
 
 
 def test_only_named_tags_of_a_mirror_may_move(run, engine, providers):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from falaj.components.documents import allow, document, service_trust
+from falaj.components.documents import allow, document
 from falaj.components.regime import Regime
 
 _PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
@@ -79,15 +79,10 @@ def lifecycle_policy(keep_tagged: int, untagged_days: int) -> dict[str, Any]:
     }
 
 
-def service_of_ecr(regime: Regime) -> dict[str, Any]:
-    """Return the trust by which ECR, for this account, makes repositories."""
-    return service_trust("ecr.amazonaws.com", {"StringEquals": {"aws:SourceAccount": regime["account_id"]}})
-
-
 def creation_permissions(regime: Regime, prefixes: Sequence[str], key: str) -> dict[str, Any]:
     """Return what ECR needs to make a mirrored repository with our key and tags.
 
-    https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates-iam.html
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates-custom.html
     """
     repositories = [_repositories(regime, f"{prefix}/*") for prefix in prefixes]
     keys = allow(["kms:CreateGrant", "kms:RetireGrant", "kms:DescribeKey"], key)

@@ -12,6 +12,7 @@ import pulumi_aws as aws
 
 from falaj.components.checks import bounded
 from falaj.components.classification import Classification
+from falaj.components.documents import service_trust
 from falaj.components.errors import ConfigError
 from falaj.components.image_mirrors import ImageMirror, Mirrored, check_mirrors, mirrored, mirrors_of
 from falaj.components.image_policies import (
@@ -19,7 +20,6 @@ from falaj.components.image_policies import (
     lifecycle_policy,
     registry_policy,
     repository_policy,
-    service_of_ecr,
 )
 from falaj.components.ownership import Ownership, labels
 from falaj.components.refs import KeyRef, RegistryRef, by_name, key_arn
@@ -232,7 +232,8 @@ def _creator(common: _Common, mirrors: Sequence[Mirrored]) -> aws.iam.Role:
     role = aws.iam.Role(
         f"{common.name}-creator",
         description=f"ECR makes the mirrored repositories of {common.name}",
-        assume_role_policy=json.dumps(service_of_ecr(common.regime)),
+        # ECR takes a role of its registry's own account only, so that nobody else's registry can use it.
+        assume_role_policy=json.dumps(service_trust("ecr.amazonaws.com")),
         tags=common.tags,
         opts=common.child,
     )
