@@ -6,7 +6,21 @@ Each refusal differs from what is let through in one thing, so that it is that o
 from collections.abc import Mapping
 
 import pytest
-from asked import ACCOUNT, COLLEAGUES, ELSEWHERE, HOME, KEY, OTHERS, REGIME, STRANGERS, Who, grants, role, service
+from asked import (
+    ACCOUNT,
+    COLLEAGUES,
+    ELSEWHERE,
+    HOME,
+    KEY,
+    ORGANIZATION,
+    OTHERS,
+    REGIME,
+    STRANGERS,
+    Who,
+    grants,
+    role,
+    service,
+)
 from simulator import FULL_ACCESS, Decision, Document, Simulator
 
 from falaj.components import KeyUse
@@ -216,9 +230,10 @@ def test_a_service_works_with_the_key_for_our_account_only(iam, use):
     assert asks(iam, policy, service(name, arn=source), action, context)
 
     assert not asks(iam, policy, service("lambda.amazonaws.com", arn=source), action, context)
-    for_others = service(name, STRANGERS, OTHERS, source.replace(ACCOUNT, STRANGERS))
-    theirs = {key: value.replace(ACCOUNT, STRANGERS) for key, value in context.items()}
-    assert not asks(iam, policy, for_others, action, theirs)
+    for account, organization in ((STRANGERS, OTHERS), (COLLEAGUES, ORGANIZATION)):
+        for_others = service(name, account, organization, source.replace(ACCOUNT, account))
+        theirs = {key: value.replace(ACCOUNT, account) for key, value in context.items()}
+        assert not asks(iam, policy, for_others, action, theirs)
     # A deputy that is confused names our resource, and itself for whom it works.
     assert asks(iam, policy, service(name, STRANGERS, OTHERS, source), action, context).denied_by == (
         "resource:DenyServicesForOthers",
