@@ -88,8 +88,8 @@ class Kms:
 class Transit:
     """The transit engine of the Vault that the environment names (``VAULT_ADDR``, ``VAULT_TOKEN``)."""
 
-    def __init__(self) -> None:
-        self._vault: Any = hvac.Client()
+    def __init__(self, vault: hvac.Client | None = None) -> None:
+        self._vault: Any = vault or hvac.Client()
 
     def state(self, key: ShreddableKey) -> str:
         """Return whether the key is there, and its latest version."""

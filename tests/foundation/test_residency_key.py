@@ -33,7 +33,7 @@ def kms(example):
 
 def policy(kms, key, *, imported=False):
     """Return the policy that KMS holds, and the one that was asked for."""
-    held = json.loads(kms.get_key_policy(KeyId=key)["Policy"])
+    held = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
     return held, key_policy(REGIME, [KeyUse.S3, KeyUse.EFS], *PEOPLE, imported=imported)
 
 
