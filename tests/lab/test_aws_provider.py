@@ -85,7 +85,7 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def configured(provider: AwsProvider, endpoint: str, **config: Any) -> Driver:
-    services = ["ec2", "eks", "iam", "kms", "logs", "networkfirewall", "s3", "ssm", "sts"]
+    services = ["ec2", "efs", "eks", "iam", "kms", "logs", "networkfirewall", "s3", "ssm", "sts"]
     return Driver(provider).configure(
         region="me-central-1",
         accessKey="test",
@@ -129,6 +129,10 @@ class Needs:
     @property
     def gateway(self) -> str:
         return self.make("aws:ec2/internetGateway:InternetGateway", "need-gateway", vpcId=self.vpc).id
+
+    @property
+    def file_system(self) -> str:
+        return self.make("aws:efs/fileSystem:FileSystem", "need-files").id
 
     @property
     def address(self) -> str:
@@ -478,6 +482,56 @@ CASES = [
         },
         {"description": "models", "enabled": False, "tags": {}},
         {"keyMaterialBase64": base64.b64encode(bytes(32)).decode()},
+    ),
+    Case(
+        "aws:efs/fileSystem:FileSystem",
+        lambda n: {
+            "encrypted": True,
+            "kmsKeyId": n.key.outputs["arn"],
+            "performanceMode": "generalPurpose",
+            "throughputMode": "elastic",
+            "lifecyclePolicies": [{"transitionToIa": "AFTER_30_DAYS"}],
+            "protection": {"replicationOverwrite": "DISABLED"},
+            "tags": TAGS,
+        },
+        {
+            "throughputMode": "bursting",
+            "lifecyclePolicies": [],
+            "protection": {"replicationOverwrite": "ENABLED"},
+            "tags": {"a": "b"},
+        },
+        {"performanceMode": "maxIO"},
+    ),
+    Case(
+        "aws:efs/mountTarget:MountTarget",
+        lambda n: {"fileSystemId": n.file_system, "subnetId": n.subnet(), "securityGroups": [n.group]},
+        lambda n: {"securityGroups": [n.make("aws:ec2/securityGroup:SecurityGroup", "other", vpcId=n.vpc).id]},
+        {"subnetId": "subnet-other"},
+    ),
+    Case(
+        "aws:efs/accessPoint:AccessPoint",
+        lambda n: {
+            "fileSystemId": n.file_system,
+            "posixUser": {"uid": 1000, "gid": 1000},
+            "rootDirectory": {"path": "/a", "creationInfo": {"ownerUid": 1, "ownerGid": 1, "permissions": "0700"}},
+            "tags": TAGS,
+        },
+        {"tags": {"a": "b"}},
+        {"posixUser": {"uid": 1001, "gid": 1000}},
+    ),
+    Case(
+        "aws:efs/fileSystemPolicy:FileSystemPolicy",
+        lambda n: {"fileSystemId": n.file_system, "policy": ALLOW},
+        {"policy": ALLOW_MORE},
+        {"fileSystemId": "fs-other"},
+        respelled={"policy": ALLOW_RESPELLED},
+    ),
+    Case(
+        "aws:efs/backupPolicy:BackupPolicy",
+        lambda n: {"fileSystemId": n.file_system, "backupPolicy": {"status": "ENABLED"}},
+        {"backupPolicy": {"status": "DISABLED"}},
+        {"fileSystemId": "fs-other"},
+        stays=True,
     ),
     Case(
         "aws:networkfirewall/ruleGroup:RuleGroup",
@@ -849,7 +903,7 @@ def test_a_type_lives_its_whole_life(driver: Driver, case: Case):
     imported = driver.import_(case.token, "imported", made.id)
     assert imported is not None
     named = {name: made.inputs[name] for name in made.inputs.get("__defaults", []) if name in ("name", "bucket", "key")}
-    named |= {n: made.inputs[n] for n in ("nodeGroupName",) if n in made.inputs}
+    named |= {n: made.inputs[n] for n in ("nodeGroupName", "creationToken") if n in made.inputs}
     unseen = {
         "deletionWindowInDays",
         "forceDestroy",
@@ -1180,10 +1234,10 @@ class TestRecorded:
                 },
             ),
             (
-                "aws:efs/fileSystem:FileSystem",
-                {"encrypted": True},
+                "aws:fsx/lustreFileSystem:LustreFileSystem",
+                {"subnetIds": "subnet-1"},
                 r"fs-[0-9a-f]{17}",
-                {"dnsName": r"fs-[0-9a-f]{17}\.efs\.me-central-1\.amazonaws\.com"},
+                {"dnsName": r"fs-[0-9a-f]{17}\.fsx\.me-central-1\.amazonaws\.com", "mountName": "[0-9a-f]{8}"},
             ),
             (
                 "aws:cloudtrail/trail:Trail",
@@ -1217,7 +1271,8 @@ class TestRecorded:
         assert driver.refresh(made) == made
 
     def test_two_of_a_kind_are_told_apart(self, driver: Driver):
-        one, other = (driver.create("aws:efs/fileSystem:FileSystem", name, {}) for name in "ab")
+        token, inputs = "aws:fsx/lustreFileSystem:LustreFileSystem", {"subnetIds": "subnet-1"}
+        one, other = (driver.create(token, name, inputs) for name in "ab")
         assert one.id != other.id
         assert one.outputs["dnsName"] != other.outputs["dnsName"]
 

@@ -13,6 +13,7 @@ from pulumi.runtime.proto import engine_pb2
 
 from falaj.lab.provider.aws_types import (
     ec2,
+    efs,
     eks,
     endpoints,
     gateways,
@@ -40,6 +41,7 @@ from falaj.lab.provider.values import UNKNOWN, Props, has_unknown
 
 _TABLES = (
     ec2,
+    efs,
     eks,
     endpoints,
     gateways,
