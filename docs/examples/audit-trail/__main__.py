@@ -25,10 +25,10 @@ wanted: AuditTrailArgs = {
     "key": key.ref,
     "regime": regime,
     "ownership": ownership,
-    "data_events": (config.get("data_events") or "s3,ebs,lambda").split(","),
+    "data_events": (config.get("dataEvents") or "s3,ebs,lambda").split(","),
     "insights": config.get_bool("insights") or False,
 }
-if days := config.get_int("record_days"):
+if days := config.get_int("recordDays"):
     wanted["record_days"] = days
 trail = AuditTrail("audit", wanted)
 

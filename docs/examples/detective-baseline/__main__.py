@@ -27,7 +27,7 @@ wanted: DetectiveBaselineArgs = {
     "ownership": ownership,
     "scans": (config.get("scans") or ",".join(Scans)).split(","),
 }
-if days := config.get_int("unused_access_days"):
+if days := config.get_int("unusedAccessDays"):
     wanted["unused_access_days"] = days
 baseline = DetectiveBaseline("baseline", wanted)
 
