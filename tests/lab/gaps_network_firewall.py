@@ -1,9 +1,8 @@
-"""Gaps of Network Firewall, and EC2's placement groups."""
+"""Gaps of Network Firewall."""
 
 from typing import Any
 
 from asking import Aws, name, refused
-from botocore.parsers import ResponseParserError
 
 SECOND_ZONE = "me-central-1b"
 POLICY = {
@@ -188,30 +187,6 @@ def a_firewall_tells_its_present_tags(aws: Aws) -> bool:
     return api.describe_firewall(FirewallArn=arn)["Firewall"]["Tags"] == [{"Key": "b", "Value": "2"}]
 
 
-def there_are_placement_groups(aws: Aws) -> bool:
-    group = name()
-    tags = [{"ResourceType": "placement-group", "Tags": [{"Key": "a", "Value": "1"}]}]
-    try:
-        aws.ec2.create_placement_group(GroupName=group, Strategy="cluster", TagSpecifications=tags)
-    except ResponseParserError:  # the page with which moto says that it does not know the operation
-        return False
-    again = refused(
-        lambda: aws.ec2.create_placement_group(GroupName=group), "InvalidPlacementGroup.Duplicate", "already exists"
-    )
-    found = aws.ec2.describe_placement_groups(GroupNames=[group])["PlacementGroups"][0]
-    aws.ec2.create_tags(Resources=[found["GroupId"]], Tags=[{"Key": "b", "Value": "2"}])
-    tagged = aws.ec2.describe_placement_groups(GroupNames=[group])["PlacementGroups"][0]["Tags"]
-    aws.ec2.delete_placement_group(GroupName=group)
-    return (
-        again
-        and (found["Strategy"], found["State"], found["Tags"]) == ("cluster", "available", tags[0]["Tags"])
-        and [tag["Key"] for tag in tagged] == ["a", "b"]
-        and refused(
-            lambda: aws.ec2.describe_placement_groups(GroupNames=[group]), "InvalidPlacementGroup.Unknown", "unknown"
-        )
-    )
-
-
 GAPS = [
     a_rule_group_is_kept_and_changed_by_who_saw_it_last,
     a_policy_refers_to_rule_groups_that_exist_in_its_order,
@@ -220,5 +195,4 @@ GAPS = [
     a_protected_firewall_stays_as_it_is,
     a_firewall_s_logs_go_one_destination_at_a_time,
     a_firewall_tells_its_present_tags,
-    there_are_placement_groups,
 ]

@@ -25,6 +25,7 @@ args: NetworkArgs = {
     # On-premises, and the pods of clusters elsewhere.
     "reserved_cidrs": ["10.128.0.0/9", "100.64.0.0/10"],
     "classification": Classification.RESTRICTED,
+    "protected": config.get_bool("protected") or False,
     "flow_log_days": config.get_int("logDays") or 365,
     "key": key.ref,
     "regime": regime,

@@ -25,6 +25,7 @@ from falaj.lab.moto_gaps import (
     macie,
     network_firewall,
     placement_groups,
+    rule_descriptions,
     s3,
     s3_object_lock,
     s3_policies,
@@ -41,6 +42,7 @@ def close_gaps() -> None:
     s3_policies.leave_conditions_out()
     launch_templates.tell_own_tags_apart()
     vpc.change_any_rule()
+    rule_descriptions.tell_all()
     eks.serve()
     backup.serve()
     budgets.serve()
