@@ -178,6 +178,7 @@ def test_a_service_delivers_records_of_our_account_only(iam, source):
 
     assert not delivers(service("lambda.amazonaws.com", arn=arn))
     assert not delivers(service(f"{name}.amazonaws.com", STRANGERS, OTHERS, arn))
+    assert not delivers(service(f"{name}.amazonaws.com", COLLEAGUES, arn=arn))
     assert not delivers(service(f"{name}.amazonaws.com", STRANGERS, OTHERS, arn.replace(ACCOUNT, STRANGERS)))
     assert not delivers(delivering, context=OWNED | {"aws:SecureTransport": "false"})
     if arn:
@@ -188,6 +189,14 @@ def test_a_service_delivers_records_of_our_account_only(iam, source):
     assert not asks(iam, delivering, "s3:GetObject", resource=f"{BUCKET}/{path}", policy=policy)
     without = bucket_policy(BUCKET, KEY, REGIME, RECORDS)
     assert not asks(iam, delivering, "s3:PutObject", OWNED, resource=f"{BUCKET}/{path}", policy=without)
+
+
+def test_a_service_that_works_for_others_is_refused_even_where_a_careless_statement_lets_it_in(iam):
+    allow = {"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:PutObject"}
+    careless = {**POLICY, "Statement": [*POLICY["Statement"], allow | {"Resource": f"{BUCKET}/*"}]}
+    ours, theirs = service("cloudtrail.amazonaws.com"), service("cloudtrail.amazonaws.com", STRANGERS, OTHERS)
+    assert asks(iam, ours, "s3:PutObject", policy=careless)
+    assert asks(iam, theirs, "s3:PutObject", policy=careless).denied_by == ("resource:DenyServicesOfOthers",)
 
 
 def test_the_organization_s_trail_delivers_what_its_other_accounts_did(iam):

@@ -245,6 +245,17 @@ def test_a_service_works_with_the_key_for_our_account_only(iam, use):
         assert not asks(iam, policy, service(name, arn=source.replace(HOME, ELSEWHERE)), action, context)
 
 
+def test_the_organization_s_trail_works_for_its_other_accounts_and_for_no_others(iam):
+    policy, context = key_policy(REGIME, [KeyUse.CLOUDTRAIL]), BY_SERVICE[KeyUse.CLOUDTRAIL][3]
+
+    def encrypts(account: str, organization: str) -> Decision:
+        trail = service("cloudtrail.amazonaws.com", account, organization, TRAIL)
+        return asks(iam, policy, trail, "kms:GenerateDataKey", context)
+
+    assert encrypts(COLLEAGUES, ORGANIZATION)
+    assert not encrypts(STRANGERS, OTHERS)
+
+
 def test_node_disks_are_attached_by_the_service_linked_role_and_by_no_other(iam):
     policy = key_policy(REGIME, [KeyUse.EBS], [KEEPER.arn])
     auto_scaling = role("aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling")
