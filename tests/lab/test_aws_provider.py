@@ -979,6 +979,8 @@ class TestConfiguration:
         with pytest.raises(ProviderError, match=f"{ACCOUNT} is not allowed"):
             configured(AwsProvider(Journal(None)), endpoint, allowedAccountIds='["210987654321"]')
         configured(AwsProvider(Journal(None)), endpoint, allowedAccountIds=json.dumps([ACCOUNT]))
+        # As `pulumi config set --path 'aws:allowedAccountIds[0]'` has it.
+        configured(AwsProvider(Journal(None)), endpoint, allowedAccountIds=f"[{ACCOUNT}]")
 
     def test_a_misspelled_setting_is_refused(self, shared: Driver):
         request = provider_pb2.CheckRequest(

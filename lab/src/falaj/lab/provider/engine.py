@@ -413,14 +413,18 @@ def _public(inputs: Props) -> Props:
 
 
 def _from_json(known: Declared, config: Props) -> Props:
-    """Read configuration values that are not text and were sent as JSON text, as SDKs do."""
+    """Read configuration values that are not text and were sent as JSON text, as SDKs do.
+
+    The CLI makes numbers of what looks like one inside a list, an account for example: those are text again.
+    """
     found: Props = {}
     for name, value in config.items():
         is_text = name not in known.inputs or known.inputs[name].shape.kind in ("string", "any")
         try:
-            found[name] = json.loads(value) if isinstance(value, str) and not is_text else value
+            read = json.loads(value) if isinstance(value, str) and not is_text else value
         except ValueError:
-            found[name] = value
+            read = value
+        found[name] = known.spelled(name, read)
     return found
 
 
