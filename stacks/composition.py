@@ -10,23 +10,21 @@ from falaj.components import (
     Cluster,
     ClusterArgs,
     DataStore,
-    DataStoreArgs,
     GpuNodePool,
     GpuNodePoolArgs,
     KeyRef,
-    KeyUse,
     Network,
     NodePool,
     Ownership,
     Regime,
-    ResidencyKey,
     SecretsVault,
     Tenant,
     TenantArgs,
     TritonService,
     TritonServiceArgs,
 )
-from platform_config import BucketConfig, PlatformConfig, PoolConfig, ServiceConfig, TenantConfig
+from foundation import Foundation, Site, lay_foundation
+from platform_config import PlatformConfig, PoolConfig, ServiceConfig, TenantConfig
 from targets import Providers
 
 
@@ -34,9 +32,7 @@ from targets import Providers
 class Platform:
     """What was made."""
 
-    keys: Mapping[str, ResidencyKey]
-    buckets: Mapping[str, DataStore]
-    network: Network
+    foundation: Foundation
     cluster: Cluster
     vault: SecretsVault
     pools: Mapping[str, GpuNodePool | NodePool]
@@ -45,12 +41,16 @@ class Platform:
 
     def outputs(self) -> dict[str, Any]:
         """Return the stack's outputs: what other stacks and people need to find things."""
-        return {
+        made = self.foundation
+        outputs = {
             "clusterName": self.cluster.cluster_name,
-            "vpcId": self.network.vpc_id,
-            "subnetIds": self.network.subnet_ids,
-            "keyArns": {name: key.arn for name, key in self.keys.items()},
-            "bucketNames": {name: bucket.bucket for name, bucket in self.buckets.items()},
+            "vpcId": made.network.vpc_id,
+            "subnetIds": made.network.subnet_ids,
+            "isolatedSubnetIds": made.network.isolated_subnet_ids,
+            "keyArns": {name: key.arn for name, key in made.keys.items()},
+            "bucketNames": {name: store.bucket for name, store in made.stores.items()},
+            "fileSystems": {name: system.file_system_id for name, system in made.file_systems.items()},
+            "backupVaults": {name: backup.vault_name for name, backup in made.backups.items()},
             "pools": {name: pool.pool_name for name, pool in self.pools.items()},
             "tenants": {name: tenant.namespace for name, tenant in self.tenants.items()},
             "services": {name: service.url for name, service in self.services.items()},
@@ -58,8 +58,14 @@ class Platform:
                 "kubernetes": self.vault.kubernetes_path,
                 "transit": self.vault.transit_path,
                 "kv": self.vault.kv_path,
+                "pki": self.vault.pki_path,
             },
         }
+        if made.registry:
+            outputs["registry"] = made.registry.registry
+        if made.records:
+            outputs["recordsBucket"] = made.records.bucket
+        return outputs
 
 
 def compose(config: PlatformConfig, providers: Providers) -> Platform:
@@ -77,24 +83,8 @@ def compose(config: PlatformConfig, providers: Providers) -> Platform:
     if config.regime.organization_id:
         regime["organization_id"] = config.regime.organization_id
     on_aws = pulumi.ResourceOptions(providers=[providers.aws])
-    keys = _keys(config, ownership, regime, on_aws)
-    buckets = {
-        bucket.purpose: _bucket(bucket, keys[f"bucket-{bucket.purpose}"].ref, ownership, regime, on_aws)
-        for bucket in config.buckets
-    }
-    network = Network(
-        "network",
-        {
-            "cidr": config.network.cidr,
-            "zones": config.network.zones,
-            "flow_log_days": config.network.flow_log_days,
-            "classification": config.classification,
-            "key": keys["network"].ref,
-            "regime": regime,
-            "ownership": ownership,
-        },
-        on_aws,
-    )
+    foundation = lay_foundation(Site(config, ownership, regime, on_aws))
+    keys, network = foundation.keys, foundation.network
     cluster = _cluster(config, network, keys["cluster"].ref, ownership=ownership, regime=regime, providers=providers)
     on_cluster = pulumi.ResourceOptions(providers=[cluster.provider, providers.vault])
     vault = SecretsVault("vault", {"cluster": cluster.ref, "ownership": ownership}, on_cluster)
@@ -106,52 +96,10 @@ def compose(config: PlatformConfig, providers: Providers) -> Platform:
     # Pods wait for nodes, so the wait for them begins when the nodes are there.
     after_nodes = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=list(pools.values()))
     services = {
-        service.name: _service(service, tenants[service.tenant], buckets[service.models], after_nodes)
+        service.name: _service(service, tenants[service.tenant], foundation.stores[service.models], after_nodes)
         for service in config.services
     }
-    return Platform(keys, buckets, network, cluster, vault, pools, tenants, services)
-
-
-def _keys(
-    config: PlatformConfig, ownership: Ownership, regime: Regime, opts: pulumi.ResourceOptions
-) -> dict[str, ResidencyKey]:
-    """Make one key for each purpose: losing or destroying one touches nothing else."""
-    uses = {
-        "network": ([KeyUse.LOGS], config.classification),
-        "cluster": ([KeyUse.EKS, KeyUse.LOGS], config.classification),
-        "nodes": ([KeyUse.EBS], config.classification),
-        **{f"bucket-{bucket.purpose}": ([KeyUse.S3], bucket.classification) for bucket in config.buckets},
-    }
-    return {
-        purpose: ResidencyKey(
-            purpose,
-            {
-                "purpose": purpose,
-                "used_by": [*used_by],
-                "classification": classification,
-                "regime": regime,
-                "ownership": ownership,
-            },
-            opts,
-        )
-        for purpose, (used_by, classification) in uses.items()
-    }
-
-
-def _bucket(
-    bucket: BucketConfig, key: KeyRef, ownership: Ownership, regime: Regime, opts: pulumi.ResourceOptions
-) -> DataStore:
-    args: DataStoreArgs = {
-        "purpose": bucket.purpose,
-        "classification": bucket.classification,
-        "noncurrent_days": bucket.noncurrent_days,
-        "key": key,
-        "regime": regime,
-        "ownership": ownership,
-    }
-    if bucket.expire_days is not None:
-        args["expire_days"] = bucket.expire_days
-    return DataStore(bucket.purpose, args, opts)
+    return Platform(foundation, cluster, vault, pools, tenants, services)
 
 
 def _cluster(
@@ -212,8 +160,11 @@ def _tenant(tenant: TenantConfig, vault: SecretsVault, ownership: Ownership, opt
         "cpus": tenant.cpus,
         "memory": tenant.memory,
         "service_accounts": [*tenant.service_accounts],
+        "stages": {stage.value: [*accounts] for stage, accounts in tenant.stages.items()},
         "vault": vault.ref,
     }
+    if tenant.data:
+        args["data"] = [*tenant.data]
     return Tenant(tenant.name, args, opts)
 
 

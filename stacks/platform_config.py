@@ -8,7 +8,16 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
-from falaj.components import CapacityType, Classification
+from falaj.components import (
+    CapacityType,
+    Classification,
+    FileSystemKind,
+    ImageScanning,
+    PipelineStage,
+    RegionGuardMode,
+    StoreKind,
+    Upstream,
+)
 
 NAMESPACE = "falaj"
 Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
@@ -50,7 +59,11 @@ class NetworkConfig(Section):
 
     cidr: str
     zones: list[str]
-    flow_log_days: int = 365
+    reserved_cidrs: list[str] = []
+    allowed_domains: list[str] = []
+    placement_zone: str | None = None
+    protected: bool = False
+    flow_log_days: int | None = None
 
 
 class ClusterConfig(Section):
@@ -61,13 +74,62 @@ class ClusterConfig(Section):
     administrators: list[str] = []
 
 
-class BucketConfig(Section):
+class StoreConfig(Section):
     """A store for one purpose."""
 
     purpose: Name
+    kind: StoreKind = StoreKind.DATASET
     classification: Classification = Classification.RESTRICTED
-    noncurrent_days: int = 90
+    noncurrent_days: int | None = None
     expire_days: int | None = None
+    lock_days: int | None = None
+
+
+class FileSystemConfig(Section):
+    """A file system that nodes share; ``home`` has a folder for each tenant with a ``uid``."""
+
+    name: Name
+    kind: FileSystemKind
+    classification: Classification = Classification.RESTRICTED
+    store: Name | None = None
+    capacity_gib: int | None = None
+    throughput_per_tib: int | None = None
+    cold_after_days: int | None = None
+
+
+class RegistryConfig(Section):
+    """The registry of the account's images."""
+
+    repositories: list[str]
+    mirrors: list[Upstream] = []
+    scanning: ImageScanning = ImageScanning.ON_PUSH
+
+
+class RecordsConfig(Section):
+    """The audit records, and the detectors whose findings end among them."""
+
+    classification: Classification = Classification.RESTRICTED
+    days: int | None = None
+    insights: bool = False
+    organization: bool = False
+    config_role: bool = True
+    detectors: bool = True
+
+
+class GuardConfig(Section):
+    """What keeps identities to the home region."""
+
+    mode: RegionGuardMode = RegionGuardMode.PERMISSION_BOUNDARY
+    targets: list[str] = []
+    exempt_principals: list[str] = []
+    deployers: list[str] = []
+
+
+class BudgetConfig(Section):
+    """What may be spent in a month, and who hears of it."""
+
+    monthly_usd: int = Field(ge=1)
+    emails: list[str] = Field(min_length=1)
 
 
 class PoolConfig(Section):
@@ -109,6 +171,10 @@ class TenantConfig(Section):
     cpus: int = Field(default=64, ge=1)
     memory: str = "256Gi"
     service_accounts: list[Name] = ["workload"]
+    stages: dict[PipelineStage, list[Name]] = {}
+    data: list[Classification] = []
+    uid: int | None = Field(default=None, ge=1)
+    budget: BudgetConfig | None = None
 
 
 class ServiceConfig(Section):
@@ -136,32 +202,49 @@ class PlatformConfig(Section):
     regime: RegimeConfig
     network: NetworkConfig
     cluster: ClusterConfig
-    buckets: list[BucketConfig]
+    stores: list[StoreConfig]
+    file_systems: list[FileSystemConfig] = []
+    registry: RegistryConfig | None = None
+    records: RecordsConfig | None = None
+    backups: bool = False
+    guard: GuardConfig | None = None
+    budget: BudgetConfig | None = None
     pools: list[PoolConfig]
     tenants: list[TenantConfig]
     services: list[ServiceConfig] = []
 
-    @field_validator("buckets", "pools", "tenants", "services")
+    @field_validator("stores", "file_systems", "pools", "tenants", "services")
     @classmethod
     def _names_differ(cls, value: list[Any]) -> list[Any]:
-        names = [item.purpose if isinstance(item, BucketConfig) else item.name for item in value]
+        names = [item.purpose if isinstance(item, StoreConfig) else item.name for item in value]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"must differ in name (got {name} twice)")
         return value
 
+    @field_validator("file_systems")
+    @classmethod
+    def _file_systems_have_their_store(
+        cls, value: list[FileSystemConfig], info: ValidationInfo
+    ) -> list[FileSystemConfig]:
+        stores = [store.purpose for store in info.data.get("stores", [])]
+        for system in value:
+            if system.store is not None and "stores" in info.data:
+                _among("store", system.name, system.store, stores)
+        return value
+
     @field_validator("services")
     @classmethod
     def _services_fit(cls, value: list[ServiceConfig], info: ValidationInfo) -> list[ServiceConfig]:
-        """Refuse a service whose tenant, pool or bucket does not exist, or whose tenant's share is too small."""
-        if not {"tenants", "pools", "buckets"} <= info.data.keys():
+        """Refuse a service whose tenant, pool or store does not exist, or whose tenant's share is too small."""
+        if not {"tenants", "pools", "stores"} <= info.data.keys():
             return value  # What it would be compared with is wrong already, and said so.
         shares = {tenant.name: tenant.gpus for tenant in info.data["tenants"]}
         pools = [pool.name for pool in info.data["pools"] if pool.gpu]
-        buckets = [bucket.purpose for bucket in info.data["buckets"]]
+        stores = [store.purpose for store in info.data["stores"]]
         for service in value:
             _among("tenant", service.name, service.tenant, list(shares))
-            _among("models", service.name, service.models, buckets)
+            _among("models", service.name, service.models, stores)
             if service.pool is not None:
                 _among("pool", service.name, service.pool, pools)
             shares[service.tenant] -= service.replicas * service.gpus

@@ -45,6 +45,13 @@ def allow(principal: Any = None, **more: Any) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"} | who | more
 
 
+GATEWAY = "aws:ec2/internetGateway:InternetGateway"
+NAT = "aws:ec2/natGateway:NatGateway"
+SUBNET = "aws:ec2/subnet:Subnet"
+ROUTE = "aws:ec2/route:Route"
+FIREWALL = "aws:networkfirewall/firewall:Firewall"
+
+
 class Case(NamedTuple):
     """Three stacks of which the first resource is judged; ``unknown`` is empty where no value can decide."""
 
@@ -251,9 +258,9 @@ CASES = [
     ),
     Case(
         "FJ-NET-003",
-        [make("aws:ec2/natGateway:NatGateway", {"connectivityType": "private"})],
-        [make("aws:ec2/internetGateway:InternetGateway", {})],
-        [make("aws:ec2/natGateway:NatGateway", {"connectivityType": UNKNOWN})],
+        [make(NAT, {"connectivityType": "private"})],
+        [make(GATEWAY, {"vpcId": "vpc-1"}), make(FIREWALL, {"vpcId": "vpc-2"}, name="firewall")],
+        [make(NAT, {"connectivityType": UNKNOWN})],
     ),
     Case(
         "FJ-NET-004",
@@ -633,6 +640,48 @@ def test_a_policy_that_lets_something_through_is_no_default_deny(policy: Resourc
 def test_two_policies_together_can_deny_both_directions() -> None:
     stack = [make(NAMESPACE, namespace()), network_policy(("Ingress",)), network_policy(("Egress",))]
     assert verdict("FJ-NSP-002", stack) is Verdict.PASS
+
+
+def way_out(table_of: str, **to: str) -> list[Resource]:
+    """A VPC with a firewall, a NAT gateway and a gateway; the first resource is a route of one subnet's table."""
+    subnets = [
+        make(SUBNET, {"id": f"subnet-{name}", "vpcId": "vpc-1"}, name=name) for name in ("inside", "wall", "edge")
+    ]
+    return [
+        make(ROUTE, {"routeTableId": "table-1", "destinationCidrBlock": "0.0.0.0/0", **to}),
+        make("aws:ec2/routeTableAssociation:RouteTableAssociation", {"routeTableId": "table-1", "subnetId": table_of}),
+        *subnets,
+        make(GATEWAY, {"id": "igw-1", "vpcId": "vpc-1"}),
+        make(NAT, {"id": "nat-1", "subnetId": "subnet-edge", "connectivityType": "public"}),
+        make(FIREWALL, {"vpcId": "vpc-1", "subnetMappings": [{"subnetId": "subnet-wall"}]}),
+    ]
+
+
+def test_a_route_leads_out_from_behind_the_firewall_only() -> None:
+    assert verdict("FJ-NET-003", way_out("subnet-inside", vpcEndpointId="vpce-1")) is Verdict.PASS
+    assert verdict("FJ-NET-003", way_out("subnet-wall", natGatewayId="nat-1")) is Verdict.PASS
+    assert verdict("FJ-NET-003", way_out("subnet-edge", gatewayId="igw-1")) is Verdict.PASS
+    assert verdict("FJ-NET-003", way_out("subnet-inside", natGatewayId="nat-1")) is Verdict.FAIL
+    assert verdict("FJ-NET-003", way_out("subnet-inside", gatewayId="igw-1")) is Verdict.FAIL
+    assert verdict("FJ-NET-003", way_out("subnet-wall", gatewayId="igw-1")) is Verdict.FAIL
+
+
+def test_a_gateway_needs_a_firewall_in_its_own_network() -> None:
+    stack = way_out("subnet-inside")
+    gateway, nat = stack[5], stack[6]
+    assert verdict("FJ-NET-003", [gateway, *stack]) is Verdict.PASS
+    assert verdict("FJ-NET-003", [nat, *stack]) is Verdict.PASS
+    assert verdict("FJ-NET-003", [gateway, *stack[:-1]]) is Verdict.FAIL
+    assert verdict("FJ-NET-003", [nat, *stack[:-1]]) is Verdict.FAIL
+    assert (
+        verdict("FJ-NET-003", [make("aws:ec2/egressOnlyInternetGateway:EgressOnlyInternetGateway", {})]) is Verdict.FAIL
+    )
+
+
+def test_a_way_out_that_stands_within_a_route_table_fails() -> None:
+    table = "aws:ec2/routeTable:RouteTable"
+    assert verdict("FJ-NET-003", [make(table, {"routes": [{"natGatewayId": "nat-1"}]})]) is Verdict.FAIL
+    assert verdict("FJ-NET-003", [make(table, {"routes": [{"vpcEndpointId": "vpce-1"}]})]) is Verdict.PASS
 
 
 def test_keys_that_aws_cannot_rotate_need_no_rotation() -> None:

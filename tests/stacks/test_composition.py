@@ -6,24 +6,12 @@ import pulumi
 import pytest
 import yaml
 from pulumi.runtime import mocks
+from recording import Recorder
 from test_platform_config import raw
 
 from composition import compose
 from platform_config import Environment, read_config
 from targets import make_providers
-
-
-class Recorder(mocks.Mocks):
-    def __init__(self):
-        self.made = []
-
-    def new_resource(self, args):
-        self.made.append(args)
-        secret = {"data": {"token": "dG9rZW4="}} if args.typ == "kubernetes:core/v1:Secret" else {}
-        return f"{args.name}-id", {"arn": f"arn:{args.name}", **args.inputs, **secret}
-
-    def call(self, args):
-        raise AssertionError(f"the platform looks nothing up, but {args.token} was called")
 
 
 @pytest.fixture
@@ -71,18 +59,27 @@ def test_every_environment_composes_in_the_lab_with_what_it_configures(platform,
     assert kinds["falaj:index:Tenant"] == len(config.tenants) == len(outputs["tenants"])
     assert kinds["aws:eks/nodeGroup:NodeGroup"] == len(config.pools) == len(outputs["pools"])
     assert kinds["kubernetes:apps/v1:Deployment"] == len(config.services) == len(outputs["services"])
-    assert kinds["aws:s3/bucket:Bucket"] == len(config.buckets) == len(outputs["bucketNames"])
-    assert kinds["aws:ec2/subnet:Subnet"] == len(config.network.zones)
+    assert kinds["aws:s3/bucket:Bucket"] == len(config.stores) + 2 * bool(config.records)
+    assert len(outputs["bucketNames"]) == len(config.stores)
+    assert len(outputs["subnetIds"]) == len(outputs["isolatedSubnetIds"]) == len(config.network.zones)
+    assert kinds["falaj:index:SharedFileSystem"] == len(config.file_systems)
+    assert kinds["aws:networkfirewall/firewall:Firewall"] == bool(config.network.allowed_domains)
+    assert kinds["falaj:index:ImageRegistry"] == bool(config.registry)
+    assert kinds["falaj:index:AuditTrail"] == bool(config.records)
+    assert bool(kinds["falaj:index:Backup"]) == config.backups
+    assert kinds["falaj:index:RegionGuard"] == bool(config.guard)
 
 
 def test_each_bucket_has_a_key_of_its_own(platform):
     made, _ = platform("prod")
-    rules = [
+    keys = [
         args.inputs["rules"][0]["applyServerSideEncryptionByDefault"]["kmsMasterKeyId"]
         for args in made
         if args.typ.endswith(":BucketServerSideEncryptionConfiguration")
     ]
-    assert len(set(rules)) == len(rules) == 4
+    # The two stores of records share theirs.
+    assert len(keys) == 7
+    assert len(set(keys)) == 6
 
 
 def test_every_taggable_resource_says_whose_it_is_and_how_sensitive(platform):

@@ -65,10 +65,16 @@ def test_settings_of_other_namespaces_are_none_of_its_business():
         ({"services__0__pool": "tpu"}, "falaj:services detector: pool tpu is not one of gpu"),
         (
             {"services__0__models": "attic"},
-            "falaj:services detector: models attic is not one of datasets, models, logs",
+            "falaj:services detector: models attic is not one of datasets, models, logs, scratch",
         ),
+        (
+            {"fileSystems": [{"name": "fast", "kind": "training", "store": "attic"}]},
+            "falaj:fileSystems fast: store attic is not one of datasets, models, logs, scratch",
+        ),
+        ({"stores__0__kind": "attic"}, "falaj:stores[0].kind should be 'dataset', 'model-artifacts', 'logs' or"),
+        ({"budget": {"monthlyUsd": 0, "emails": []}}, "falaj:budget.monthlyUsd should be greater than or equal to 1"),
         ({"services__0__replicas": 5}, "falaj:services detector needs 1 GPUs more than vision has"),
-        ({"buckets": "{not json"}, "falaj:buckets should be a valid list"),
+        ({"stores": "{not json"}, "falaj:stores should be a valid list"),
     ],
 )
 def test_a_wrong_setting_is_refused_in_one_line_with_its_path(changes, message):

@@ -4,6 +4,7 @@ from falaj.policies.model import Rule
 from falaj.policies.rules import (
     cluster,
     compute,
+    egress,
     identity,
     kms,
     network,
@@ -18,6 +19,7 @@ RULES: tuple[Rule, ...] = (
     *kms.RULES,
     *s3.RULES,
     *network.RULES,
+    *egress.RULES,
     *compute.RULES,
     *identity.RULES,
     *records.RULES,

@@ -5,7 +5,7 @@ from typing import Any
 
 from falaj.policies.documents import statements
 from falaj.policies.model import Checks, Context, Resource, Rule, Severity, must, never, rule
-from falaj.policies.values import Fact, any_of
+from falaj.policies.values import any_of
 
 _GROUPS = ("aws:ec2/securityGroup:SecurityGroup", "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup")
 _LISTS = ("aws:ec2/managedPrefixList:ManagedPrefixList",)
@@ -64,25 +64,6 @@ def public_addresses(resource: Resource, _: Context) -> Checks:
 
 
 @rule(
-    "FJ-NET-003",
-    "There is no way to the internet",
-    Severity.HIGH,
-    ("A.8.12", "A.8.20", "A.8.22"),
-    (
-        "aws:ec2/internetGateway:InternetGateway",
-        "aws:ec2/internetGatewayAttachment:InternetGatewayAttachment",
-        "aws:ec2/egressOnlyInternetGateway:EgressOnlyInternetGateway",
-        "aws:ec2/natGateway:NatGateway",
-    ),
-    "Remove the gateway; reach AWS by VPC endpoints, and others through an inspected egress of their own account.",
-)
-def internet_gateways(gateway: Resource, _: Context) -> Checks:
-    """A private NAT gateway joins private networks only."""
-    private = gateway["connectivityType"].equals("private")
-    yield must(private if gateway.type.endswith(":NatGateway") else Fact(False), "a gateway to the internet")
-
-
-@rule(
     "FJ-NET-004",
     "Every network records its flows",
     Severity.MEDIUM,
@@ -117,4 +98,4 @@ def _is_internet(block: Any) -> bool:
     return network.prefixlen < _WIDEST[network.version]
 
 
-RULES: tuple[Rule, ...] = (security_groups, public_addresses, internet_gateways, flow_logs, endpoint_policies)
+RULES: tuple[Rule, ...] = (security_groups, public_addresses, flow_logs, endpoint_policies)
