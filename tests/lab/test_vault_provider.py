@@ -1,5 +1,6 @@
 """The emulated vault provider against a real OpenBao: every type through its whole life."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -445,6 +446,23 @@ def test_secret_inputs_are_secret_outputs(driver: Driver):
     request = provider_pb2.CreateRequest(urn=urn, properties=encode(driver.check(CONFIG, "config", CONFIG_INPUTS)))
     _, secrets = decode(driver.provider.create(request).properties)
     assert "tokenReviewerJwt" in secrets
+
+
+def test_a_changed_password_reaches_openbao_which_never_tells_it(driver: Driver, lab: RunningLab):
+    def writings() -> int:
+        lines = (Path(lab.root) / "logs" / "openbao-audit.log").read_text().splitlines()
+        requests = [record["request"] for record in map(json.loads, lines) if record["type"] == "request"]
+        return sum(
+            each.get("path") == "test-database/config/features" and each["operation"] in ("create", "update")
+            for each in requests
+        )
+
+    driver.create(DATABASE[0], "database", DATABASE[1])
+    made = driver.create(CONNECTION, "it", CONNECTION_INPUTS)
+    before = writings()
+    changed = {**CONNECTION_INPUTS, "postgresql": {**CONNECTION_INPUTS["postgresql"], "password": "another"}}
+    assert driver.update(made, changed).outputs["postgresql"]["password"] == "another"
+    assert writings() == before + 1
 
 
 def test_two_spellings_of_a_duration_are_no_change(driver: Driver):

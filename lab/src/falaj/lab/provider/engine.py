@@ -326,6 +326,7 @@ class EmulatedProvider(ABC, Generic[S]):
         if observed is None:
             raise ProviderError(f"{identifier} does not exist any more; run `pulumi refresh` to take note of that")
         keys = kind.unfulfilled(known, wanted, {**old, **observed})
+        keys |= {name for name in kind.write_only if old and wanted.get(name) != old.get(name)}
         if keys:
             kind.update(session, identifier, Change(wanted, observed, keys))
             observed = self._read(kind, session, identifier, seen) or observed

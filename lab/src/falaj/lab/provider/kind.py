@@ -124,6 +124,8 @@ class Kind(Generic[S]):
     normalise: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict[str, Callable[[Any], Any]])
     """Brings a property into the form in which two spellings of the same compare equal."""
     secret_outputs: frozenset[str] = frozenset()
+    write_only: frozenset[str] = frozenset()
+    """Inputs that hold what the service never tells: where they change they are written, whatever is observed."""
     check: Callable[[Props], Iterable[tuple[str, str]]] = _no_problems
     """Yield property and reason of what is wrong beyond names and types; inputs may hold `UNKNOWN`."""
     key: Callable[[Props], str | None] = _nothing

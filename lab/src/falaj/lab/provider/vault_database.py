@@ -85,6 +85,7 @@ CONNECTION: Kind[OpenBao] = Kind(
     computed=frozenset({"pluginName"}),
     normalise={"allowedRoles": in_order},
     check=_only_postgresql,
+    write_only=frozenset({"postgresql"}),
     key=_connection_id,
 )
 
