@@ -52,6 +52,10 @@ destroy: setup ## Destroy what `make up` made, and keep the lab running
 shred: setup ## Show what becomes unreadable without a key: KEY=purpose or TENANT=name (SHRED_ARGS="--yes NAME" does it)
 	@$(LAB) exec -- $(BIN)/python stacks/shred.py $(STACK) $(KEY:%=--key %) $(TENANT:%=--tenant %) $(SHRED_ARGS)
 
+.PHONY: picture
+picture: setup ## Print the planned network of an environment (STACK=prod) as a Mermaid flowchart
+	@$(BIN)/python stacks/picture.py $(STACK)
+
 .PHONY: bench
 bench: setup ## Measure: figures for docs/benchmarks.md
 	@$(BIN)/python tests/bench/bench.py $(BENCH_ARGS)

@@ -23,7 +23,7 @@ def test_every_environment_has_a_picture_with_its_range_and_zones(environment, c
     assert text.startswith("flowchart LR\n")
     assert network["cidr"] in text
     assert re.findall(r'subgraph zone_\w\["(.*)"\]', text) == network["zones"]
-    assert text.count("subgraph") == text.count("\n  end") + text.count("\n    end")
+    assert text.count("subgraph") == len(re.findall(r"^ +end$", text, flags=re.MULTILINE))
 
 
 def test_a_network_without_egress_shows_no_internet():
