@@ -48,6 +48,15 @@ def test_images_are_for_the_account_and_where_they_are_shared_the_organization_p
         assert "resource:DenyOutside" in stranger.denied_by
 
 
+def test_a_shared_repository_is_only_pulled_from_even_where_a_careless_statement_allows_more(iam):
+    policy = repository_policy(REGIME, shared=True)
+    allow = {"Effect": "Allow", "Principal": {"AWS": COLLEAGUE.arn}, "Action": "ecr:*"}
+    careless = {**policy, "Statement": [*policy["Statement"], allow]}
+    assert asks(iam, careless, COLLEAGUE, "ecr:BatchGetImage", REPOSITORY)
+    pushed = asks(iam, careless, COLLEAGUE, "ecr:PutImage", REPOSITORY)
+    assert pushed.denied_by == ("resource:DenyAllButPullToOtherAccounts",)
+
+
 @pytest.mark.parametrize("action", ["ecr:CreateRepository", "ecr:BatchImportUpstreamImage"])
 def test_mirrors_are_filled_by_importers_and_by_nobody_from_elsewhere(iam, action):
     policy = registry_policy(REGIME, ["mirror"], [TRAINER.arn])
@@ -68,6 +77,15 @@ def test_mirrors_are_filled_by_importers_and_by_nobody_from_elsewhere(iam, actio
     assert not fills(TRAINER, REPOSITORY)
     assert not fills(role("passer-by"))
     assert fills(COLLEAGUE, granted=True).denied_by == ("resource:DenyCreationOutsideAccount",)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_service_of_aws_that_is_let_in_is_not_taken_for_a_stranger(iam, shared):
+    policy = repository_policy(REGIME, shared=shared)
+    allow = {"Effect": "Allow", "Principal": {"Service": "inspector2.amazonaws.com"}, "Action": "ecr:BatchGetImage"}
+    opened = {**policy, "Statement": [*policy["Statement"], allow]}
+    assert asks(iam, opened, service("inspector2.amazonaws.com"), "ecr:BatchGetImage", REPOSITORY)
+    assert not asks(iam, policy, service("inspector2.amazonaws.com"), "ecr:BatchGetImage", REPOSITORY)
 
 
 def test_nobody_sends_images_from_another_registry(iam):
