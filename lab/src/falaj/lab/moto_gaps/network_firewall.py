@@ -4,22 +4,17 @@ Weaker than AWS: nothing is filtered and nothing logged; a firewall is ready at 
 and nobody counts whether they fit a rule group's capacity or parse as Suricata's.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
-from moto.core.utils import utcnow
-from moto.ec2.models import EC2Backend, ec2_backends
 from moto.moto_api._internal import mock_random
 from moto.networkfirewall import urls
 from moto.networkfirewall.models import NetworkFirewallBackend, NetworkFirewallModel
-from moto.networkfirewall.responses import NetworkFirewallResponse
 from moto.networkfirewall.responses import _firewall as told  # pyright: ignore[reportPrivateUsage]
 
-Kept = dict[str, Any]
-"""What Network Firewall answers of one thing, by its own names."""
-_IN_USE = "Unable to delete the object because it is still in use"
+from falaj.lab.moto_gaps.network_firewall_rules import Rules, missing, refused, token
 
 
 def serve() -> None:
@@ -33,103 +28,19 @@ def _firewall(self: NetworkFirewallBackend, firewall_arn: str | None, firewall_n
     for firewall in self.firewalls.values():
         if firewall_arn == firewall.arn or (not firewall_arn and firewall_name == firewall.firewall_name):
             return firewall
-    raise _missing(firewall_arn or firewall_name)
+    raise missing(firewall_arn or firewall_name)
 
 
-def _missing(what: object) -> JsonRESTError:
-    return JsonRESTError("ResourceNotFoundException", f"The resource {what} could not be found")
-
-
-def _refused(message: str) -> JsonRESTError:
-    return JsonRESTError("InvalidOperationException", message)
-
-
-class NetworkFirewall(NetworkFirewallResponse):
+class NetworkFirewall(Rules):
     """The operations that are served."""
-
-    @property
-    def given(self) -> Kept:
-        """The parameters of the request by their names in the API."""
-        parameters: Any = self.params
-        return parameters
-
-    @property
-    def ec2(self) -> EC2Backend:
-        """EC2 of the account and region."""
-        return ec2_backends[self.current_account][self.region]
-
-    def kept(self, kind: str) -> dict[str, Kept]:
-        """Return the policies or rule groups by ARN, as an attribute of moto's object: it is written down with it."""
-        return vars(self.networkfirewall_backend).setdefault(f"kept_{kind}", {})
-
-    # Policies and rule groups.
-
-    def create_firewall_policy(self) -> ActionResult:
-        """Make a policy of rule groups that exist."""
-        arn = self._arn("firewall-policy", self.given["FirewallPolicyName"])
-        self._check_new("policies", arn)
-        self._check_policy(self.given["FirewallPolicy"])
-        told = {"FirewallPolicyName": self.given["FirewallPolicyName"], "FirewallPolicyArn": arn}
-        self.kept("policies")[arn] = self._new(
-            "FirewallPolicyId", {**told, "FirewallPolicyStatus": "ACTIVE"}, self.given["FirewallPolicy"]
-        )
-        return self._policy_answer(self.kept("policies")[arn])
-
-    def describe_firewall_policy(self) -> ActionResult:
-        """Tell of one policy."""
-        policy = self._policy()
-        return self._policy_answer(policy, FirewallPolicy=policy["body"])
-
-    def update_firewall_policy(self) -> ActionResult:
-        """Change a policy."""
-        policy = self._policy()
-        self._check_policy(self.given["FirewallPolicy"])
-        self._change(policy, self.given["FirewallPolicy"])
-        return self._policy_answer(policy)
-
-    def delete_firewall_policy(self) -> ActionResult:
-        """Delete a policy that no firewall uses."""
-        policy = self._policy()
-        self._delete("policies", policy["told"]["FirewallPolicyArn"], self._firewalls_of(policy))
-        return ActionResult({"FirewallPolicyResponse": {**policy["told"], "FirewallPolicyStatus": "DELETING"}})
-
-    def create_rule_group(self) -> ActionResult:
-        """Make a rule group."""
-        kind = self.given["Type"].lower()
-        arn = self._arn(f"{kind}-rulegroup", self.given["RuleGroupName"])
-        self._check_new("groups", arn)
-        told = {name: self.given[name] for name in ("RuleGroupName", "Type", "Capacity")}
-        self.kept("groups")[arn] = self._new(
-            "RuleGroupId", {**told, "RuleGroupArn": arn, "RuleGroupStatus": "ACTIVE"}, self._rules()
-        )
-        return self._group_answer(self.kept("groups")[arn])
-
-    def describe_rule_group(self) -> ActionResult:
-        """Tell of one rule group."""
-        group = self._group()
-        return self._group_answer(group, RuleGroup=group["body"])
-
-    def update_rule_group(self) -> ActionResult:
-        """Change a rule group; its capacity stays."""
-        group = self._group()
-        self._change(group, self._rules())
-        return self._group_answer(group)
-
-    def delete_rule_group(self) -> ActionResult:
-        """Delete a rule group that no policy uses."""
-        group = self._group()
-        self._delete("groups", group["told"]["RuleGroupArn"], self._policies_of(group))
-        return ActionResult({"RuleGroupResponse": {**group["told"], "RuleGroupStatus": "DELETING"}})
-
-    # Firewalls.
 
     def create_firewall(self) -> ActionResult:
         """Make a firewall with an endpoint in each of its subnets."""
         name, policy = self.given["FirewallName"], self.given["FirewallPolicyArn"]
-        if self._arn("firewall", name) in self.networkfirewall_backend.firewalls:
-            raise _refused(f"A resource with the name {name} already exists")
+        if self.arn("firewall", name) in self.networkfirewall_backend.firewalls:
+            raise refused(f"A resource with the name {name} already exists")
         if policy not in self.kept("policies"):
-            raise _missing(policy)
+            raise missing(policy)
         self.networkfirewall_backend.create_firewall(
             firewall_name=name,
             firewall_policy_arn=policy,
@@ -145,7 +56,7 @@ class NetworkFirewall(NetworkFirewallResponse):
             enabled_analysis_types=self.given.get("EnabledAnalysisTypes", []),
         )
         firewall = self.networkfirewall_backend.describe_firewall(name, "")
-        firewall.update_token = _token()
+        firewall.update_token = token()
         self._attach(firewall, self.given.get("SubnetMappings", []))
         return self._firewall_answer(firewall)
 
@@ -157,9 +68,9 @@ class NetworkFirewall(NetworkFirewallResponse):
         """Delete a firewall that is not protected and that nothing logs, with its endpoints."""
         firewall = self._named()
         if firewall.delete_protection:
-            raise _refused(f"Unable to delete {firewall.arn}: delete protection is enabled")
+            raise refused(f"Unable to delete {firewall.arn}: delete protection is enabled")
         if (firewall.logging_configs or {}).get("LogDestinationConfigs"):
-            raise _refused(f"Unable to delete {firewall.arn}: it has a logging configuration")
+            raise refused(f"Unable to delete {firewall.arn}: it has a logging configuration")
         self._detach(firewall, [each["SubnetId"] for each in firewall.subnet_mappings])
         del self.networkfirewall_backend.firewalls[firewall.arn]
         return self._firewall_answer(firewall, "DELETING")
@@ -187,9 +98,9 @@ class NetworkFirewall(NetworkFirewallResponse):
 
         def associate(firewall: NetworkFirewallModel) -> None:
             if firewall.firewall_policy_change_protection:
-                raise _refused(f"Unable to change the policy of {firewall.arn}: it is protected")
+                raise refused(f"Unable to change the policy of {firewall.arn}: it is protected")
             if self.given["FirewallPolicyArn"] not in self.kept("policies"):
-                raise _missing(self.given["FirewallPolicyArn"])
+                raise missing(self.given["FirewallPolicyArn"])
             firewall.firewall_policy_arn = self.given["FirewallPolicyArn"]
 
         return self._changed("FirewallPolicyArn", associate)
@@ -256,111 +167,18 @@ class NetworkFirewall(NetworkFirewallResponse):
 
     def list_tags_for_resource(self) -> ActionResult:
         """List tags."""
-        return ActionResult({"Tags": self._tags(self._tagged())})
-
-    # What the operations share.
-
-    def _arn(self, kind: str, name: str) -> str:
-        return f"arn:{self.partition}:network-firewall:{self.region}:{self.current_account}:{kind}/{name}"
-
-    def _tags(self, arn: str) -> list[dict[str, str]]:
-        return self.networkfirewall_backend.tagger.list_tags_for_resource(arn)["Tags"]
+        return ActionResult({"Tags": self.tags_of(self._tagged())})
 
     def _tagged(self) -> str:
         arn = self.given["ResourceArn"]
-        if not any(arn in found for found in (*map(self.kept, ("policies", "groups")), self._all_firewalls())):
-            raise _missing(arn)
+        if not any(arn in found for found in (*map(self.kept, ("policies", "groups")), self.all_firewalls())):
+            raise missing(arn)
         return arn
-
-    def _all_firewalls(self) -> dict[str, NetworkFirewallModel]:
-        return self.networkfirewall_backend.firewalls
 
     def _named(self) -> NetworkFirewallModel:
         return self.networkfirewall_backend.describe_firewall(
             self.given.get("FirewallName", ""), self.given.get("FirewallArn", "")
         )
-
-    def _check_new(self, kind: str, arn: str) -> None:
-        if arn in self.kept(kind):
-            raise JsonRESTError("InvalidRequestException", f"A resource with the name {arn} already exists")
-
-    def _new(self, identifier: str, told: Kept, body: Kept) -> Kept:
-        arn = told.get("RuleGroupArn") or told["FirewallPolicyArn"]
-        self.networkfirewall_backend.tagger.tag_resource(arn, self.given.get("Tags", []))
-        extra = {identifier: str(mock_random.uuid4()), "LastModifiedTime": utcnow()}
-        return {"told": {**told, **extra, **self._settings()}, "body": body, "token": _token()}
-
-    def _settings(self) -> Kept:
-        key = self.given.get("EncryptionConfiguration") or {"Type": "AWS_OWNED_KMS_KEY"}
-        return {"Description": self.given.get("Description"), "EncryptionConfiguration": key}
-
-    def _change(self, one: Kept, body: Kept) -> None:
-        self._check_token(one["token"])
-        one["body"], one["token"] = body, _token()
-        one["told"] |= {**self._settings(), "LastModifiedTime": utcnow()}
-
-    def _check_token(self, current: str, needed: bool = True) -> None:
-        """Refuse a change by who has not seen the last one."""
-        given = self.given.get("UpdateToken")
-        if given != current and (given or needed):
-            raise JsonRESTError("InvalidTokenException", "Update token is invalid")
-
-    def _delete(self, kind: str, arn: str, users: Iterable[str]) -> None:
-        if list(users):
-            raise _refused(f"{_IN_USE}: {arn}")
-        del self.kept(kind)[arn]
-        self.networkfirewall_backend.tagger.delete_all_tags_for_resource(arn)
-
-    def _rules(self) -> Kept:
-        """Return the rules in the form in which they are told."""
-        if ("RuleGroup" in self.given) == ("Rules" in self.given):
-            raise JsonRESTError("InvalidRequestException", "Exactly one of Rules or RuleGroup must be set")
-        return self.given.get("RuleGroup") or {"RulesSource": {"RulesString": self.given["Rules"]}}
-
-    def _policy(self) -> Kept:
-        return self._found("policies", "FirewallPolicyArn", "FirewallPolicyName")
-
-    def _group(self) -> Kept:
-        return self._found("groups", "RuleGroupArn", "RuleGroupName")
-
-    def _found(self, kind: str, *names: str) -> Kept:
-        asked = [(name, self.given[name]) for name in names if self.given.get(name)]
-        for one in self.kept(kind).values():
-            if asked and all(one["told"][name] == value for name, value in asked):
-                return one
-        raise _missing(asked[0][1] if asked else None)
-
-    def _policies_of(self, group: Kept) -> list[str]:
-        arn = group["told"]["RuleGroupArn"]
-        return [name for name, policy in self.kept("policies").items() if arn in _groups_of(policy["body"])]
-
-    def _firewalls_of(self, policy: Kept) -> list[str]:
-        arn = policy["told"]["FirewallPolicyArn"]
-        return [each.arn for each in self._all_firewalls().values() if each.firewall_policy_arn == arn]
-
-    def _check_policy(self, policy: Kept) -> None:
-        """Refuse rule groups that do not exist, or that are ordered otherwise than the policy."""
-        strict = policy.get("StatefulEngineOptions", {}).get("RuleOrder") == "STRICT_ORDER"
-        if policy.get("StatefulDefaultActions") and not strict:
-            raise JsonRESTError("InvalidRequestException", "stateful default actions need strict order")
-        for arn in _groups_of(policy):
-            if arn not in self.kept("groups"):
-                raise JsonRESTError("InvalidRequestException", f"rule group {arn} does not exist")
-            options = self.kept("groups")[arn]["body"].get("StatefulRuleOptions", {})
-            if "stateful-" in arn and (options.get("RuleOrder") == "STRICT_ORDER") != strict:
-                raise JsonRESTError("InvalidRequestException", f"rule group {arn} has another rule order")
-
-    def _policy_answer(self, policy: Kept, **more: Any) -> ActionResult:
-        told = policy["told"]
-        users, tags = len(self._firewalls_of(policy)), self._tags(told["FirewallPolicyArn"])
-        response = {**told, "NumberOfAssociations": users, "Tags": tags}
-        return ActionResult({"UpdateToken": policy["token"], "FirewallPolicyResponse": response, **more})
-
-    def _group_answer(self, group: Kept, **more: Any) -> ActionResult:
-        told = group["told"]
-        users, tags = len(self._policies_of(group)), self._tags(told["RuleGroupArn"])
-        response = {**told, "NumberOfAssociations": users, "Tags": tags}
-        return ActionResult({"UpdateToken": group["token"], "RuleGroupResponse": response, **more})
 
     def _firewall_answer(self, firewall: NetworkFirewallModel, status: str = "READY") -> ActionResult:
         endpoints = vars(firewall).setdefault("kept_endpoints", {})
@@ -369,14 +187,14 @@ class NetworkFirewall(NetworkFirewallResponse):
             for subnet, each in endpoints.items()
         }
         state = {"Status": status, "ConfigurationSyncStateSummary": "IN_SYNC", "SyncStates": states}
-        about = {**told(firewall), "Tags": self._tags(firewall.arn)}
+        about = {**told(firewall), "Tags": self.tags_of(firewall.arn)}
         return ActionResult({"UpdateToken": firewall.update_token, "Firewall": about, "FirewallStatus": state})
 
     def _changed(self, told_as: str, change: Callable[[NetworkFirewallModel], None]) -> ActionResult:
         firewall = self._named()
-        self._check_token(firewall.update_token, needed=False)
+        self.check_token(firewall.update_token, needed=False)
         change(firewall)
-        firewall.update_token = _token()
+        firewall.update_token = token()
         named = {"FirewallArn": firewall.arn, "FirewallName": firewall.firewall_name}
         return ActionResult({**named, told_as: told(firewall)[told_as], "UpdateToken": firewall.update_token})
 
@@ -387,7 +205,7 @@ class NetworkFirewall(NetworkFirewallResponse):
 
     def _check_subnets_may_change(self, firewall: NetworkFirewallModel) -> None:
         if firewall.subnet_change_protection:
-            raise _refused(f"Unable to change the subnets of {firewall.arn}: they are protected")
+            raise refused(f"Unable to change the subnets of {firewall.arn}: they are protected")
 
     def _attach(self, firewall: NetworkFirewallModel, mappings: list[dict[str, str]]) -> None:
         """Make an endpoint in each subnet, of EC2's kind that routes may lead to."""
@@ -416,13 +234,3 @@ class NetworkFirewall(NetworkFirewallResponse):
             if subnet in endpoints:
                 self.ec2.delete_vpc_endpoints([endpoints.pop(subnet)["id"]])
         firewall.subnet_mappings = [each for each in firewall.subnet_mappings if each["SubnetId"] not in subnets]
-
-
-def _groups_of(policy: Kept) -> list[str]:
-    """Return the ARNs of the rule groups of a policy."""
-    kinds = ("StatefulRuleGroupReferences", "StatelessRuleGroupReferences")
-    return [reference["ResourceArn"] for kind in kinds for reference in policy.get(kind, [])]
-
-
-def _token() -> str:
-    return str(mock_random.uuid4())
