@@ -254,6 +254,9 @@ def test_the_organization_s_trail_works_for_its_other_accounts_and_for_no_others
 
     assert encrypts(COLLEAGUES, ORGANIZATION)
     assert not encrypts(STRANGERS, OTHERS)
+    for arn, described in ((TRAIL, True), (TRAIL.replace(ACCOUNT, STRANGERS), False)):
+        trail = service("cloudtrail.amazonaws.com", arn=arn)
+        assert asks(iam, policy, trail, "kms:DescribeKey").allowed is described
 
 
 def test_node_disks_are_attached_by_the_service_linked_role_and_by_no_other(iam):
