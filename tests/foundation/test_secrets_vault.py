@@ -10,6 +10,7 @@ from pathlib import Path
 
 import hvac
 import hvac.exceptions
+import postgres as postgres_server
 import pytest
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
@@ -294,6 +295,51 @@ def test_two_audit_devices_recorded_every_request_with_hashed_values(pods, examp
         assert read["response"]["data"]["data"]["value"].startswith("hmac-sha256:")
         refused = [record for record in records if "permission denied" in record.get("error", "")]
         assert "dev-kv/data/vision-two/train/token" in {record["request"].get("path") for record in refused}
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[postgres_server.Postgres]:
+    """A database of features that a group may read, and a role by which Vault makes members of it."""
+    with postgres_server.serving() as server:
+        server.ask("CREATE ROLE vault LOGIN CREATEROLE PASSWORD 'vaults-own'")
+        server.ask("CREATE ROLE feature_readers")
+        server.ask("GRANT feature_readers TO vault WITH ADMIN OPTION")
+        server.ask("CREATE DATABASE features")
+        server.ask("CREATE TABLE ages AS SELECT 42 AS age", database="features")
+        server.ask("GRANT SELECT ON ages TO feature_readers", database="features")
+        yield server
+
+
+def test_database_credentials_are_for_one_stage_of_one_team_and_end_with_their_lease(pods, example, postgres):
+    config = {"databaseHost": "127.0.0.1", "databasePort": str(postgres.port), "databasePlainText": "true"}
+    example.up(**config, databasePassword="vaults-own")
+    assert example.changes(**config, databasePassword="vaults-own") == {}
+
+    told = pods.server.client.read("dev-database/creds/vision.serve.features")
+    user, password = told["data"]["username"], told["data"]["password"]
+    assert told["lease_duration"] == 3600
+    assert postgres.ask("SELECT age FROM ages", user, password, "features") == "42"
+    with pytest.raises(AssertionError, match="permission denied for table ages"):
+        postgres.ask("DELETE FROM ages", user, password, "features")
+    soon = "SELECT rolvaliduntil < now() + interval '2 hours' FROM pg_roles WHERE rolname = current_user"
+    assert postgres.ask(soon, user, password) == "t"
+    for refused in (pods.trainer, pods.other_server):
+        with pytest.raises(REFUSED):
+            refused.read("dev-database/creds/vision.serve.features")
+
+    connection = example.vault.read("dev-database/config/features")["data"]
+    assert "vaults-own" not in json.dumps(connection)
+    assert connection["allowed_roles"] == ["vision.serve.features"]
+
+    example.vault.sys.revoke_lease(told["lease_id"])
+    with pytest.raises(AssertionError, match="authentication failed"):
+        postgres.ask("SELECT age FROM ages", user, password, "features")
+    assert user not in postgres.ask("SELECT rolname FROM pg_roles").splitlines()
+
+    with pytest.raises(AssertionError, match="vault-database-features"):
+        example.up(**config, databasePassword="another-one")
+    example.up()
+    assert example.changes() == {}
 
 
 def test_a_change_is_an_update_or_a_replacement_as_vault_can_make_it(example):
