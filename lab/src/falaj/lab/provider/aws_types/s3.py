@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from falaj.lab.provider.aws_types.session import Aws
-from falaj.lab.provider.aws_types.table import Put, as_pairs, resource
+from falaj.lab.provider.aws_types.table import Put, as_pairs, camelize, resource
 from falaj.lab.provider.kind import Autoname, Change, GoneError, Kind, ProviderError
 from falaj.lab.provider.values import Asset, Props, is_empty
 
@@ -24,6 +24,7 @@ def _read_bucket(aws: Aws, identifier: str, known: Props) -> Props:
     aws.call("s3.head_bucket", Bucket=identifier)
     region = aws.call("s3.get_bucket_location", Bucket=identifier).get("LocationConstraint") or "us-east-1"
     versioning = aws.call("s3.get_bucket_versioning", Bucket=identifier)
+    lock = (_setting(aws, "object_lock_configuration", identifier) or {}).get("ObjectLockConfiguration")
     return {
         "bucket": identifier,
         "arn": aws.arn("s3", identifier, region="", account=""),
@@ -35,7 +36,8 @@ def _read_bucket(aws: Aws, identifier: str, known: Props) -> Props:
             "enabled": versioning.get("Status") == "Enabled",
             "mfaDelete": versioning.get("MFADelete") == "Enabled",
         },
-        "objectLockEnabled": _setting(aws, "object_lock_configuration", identifier) is not None,
+        "objectLockEnabled": lock is not None,
+        "objectLockConfiguration": lock and {"objectLockEnabled": "Enabled", "rule": camelize(lock.get("Rule"))},
         "tags": (_setting(aws, "bucket_tagging", identifier) or {}).get("TagSet"),
     }
 
@@ -104,7 +106,7 @@ BUCKET = resource(
     replace="objectLockEnabled",
     local="forceDestroy",
     defaults={"forceDestroy": False},
-    computed="objectLockEnabled grants versioning",
+    computed="objectLockEnabled objectLockConfiguration grants versioning",
     name=Autoname("bucket", prefix="bucketPrefix", longest=63, lower=True),
     key="bucket",
 )
