@@ -174,8 +174,12 @@ def test_a_service_delivers_records_of_our_account_only(iam, source):
     def delivers(who: Who, resource: str = f"{BUCKET}/{path}", context: Mapping[str, str] = OWNED) -> Decision:
         return asks(iam, who, "s3:PutObject", context, resource=resource, policy=policy)
 
+    # Each looks first whether the bucket is the right one.
+    looks = "s3:GetBucketLocation" if name in {"guardduty", "macie"} else "s3:GetBucketAcl"
     assert delivers(delivering)
+    assert asks(iam, delivering, looks, resource=BUCKET, policy=policy)
 
+    assert not asks(iam, service("lambda.amazonaws.com", arn=arn), looks, resource=BUCKET, policy=policy)
     assert not delivers(service("lambda.amazonaws.com", arn=arn))
     assert not delivers(service(f"{name}.amazonaws.com", STRANGERS, OTHERS, arn))
     assert not delivers(service(f"{name}.amazonaws.com", COLLEAGUES, arn=arn))
