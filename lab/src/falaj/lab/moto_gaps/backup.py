@@ -97,9 +97,9 @@ class Backup(BackupResponse):
         del _selections(self._plan)[self._selection()["SelectionId"]]
         return EmptyResult()
 
-    def list_tags(self) -> ActionResult:
+    def list_tags(self) -> str:
         """Tell tags; AWS's SDK for Go asks with a path that moto reads as another's."""
-        return ActionResult({"Tags": self.backup_backend.list_tags(self._get_param("ResourceArn"))})
+        return json.dumps({"Tags": self.backup_backend.list_tags(self._get_param("ResourceArn"))})
 
     def put_backup_vault_access_policy(self) -> EmptyResult:
         """Give a vault a policy, which AWS Backup wants without wildcards among its actions."""
