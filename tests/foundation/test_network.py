@@ -55,10 +55,8 @@ def test_a_network_is_what_was_asked_and_stays_so(bridged):
 
 def test_a_way_out_leads_through_the_firewall_to_named_domains(bridged):
     example = Example(bridged, "network")
-    example.run("pulumi", "stack", "select", "--create", "test", "--non-interactive")
     wanted = {"allowedDomains": DOMAINS}
-    up = ("up", "--yes", "--skip-preview", "--suppress-outputs")
-    example.pulumi(*up, **wanted, protected="true")
+    example.up(**wanted, protected="true")
     try:
         assert example.changes(**wanted, protected="true") == {}
         _goes_out_by_the_firewall(example)
@@ -71,7 +69,7 @@ def test_a_way_out_leads_through_the_firewall_to_named_domains(bridged):
         refused = example.pulumi("destroy", "--yes", "--skip-preview", check=False)
         assert refused.returncode and "protect" in refused.stdout + refused.stderr
     finally:
-        example.pulumi(*up, **wanted)
+        example.up(**wanted)
         example.destroy()
     assert example.aws("network-firewall").list_firewalls()["Firewalls"] == []
     _has_left_nothing(example)

@@ -37,4 +37,17 @@ def a_rule_of_a_group_s_members_tells_its_description(aws: Aws) -> bool:
     return rules["SecurityGroupRules"][0].get("Description") == "members"
 
 
-GAPS = [there_are_placement_groups, a_rule_of_a_group_s_members_tells_its_description]
+def a_deleted_nat_gateway_lets_its_address_go(aws: Aws) -> bool:
+    address = aws.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    for _ in range(2):
+        made = aws.ec2.create_nat_gateway(SubnetId=aws.subnet(), AllocationId=address)["NatGateway"]["NatGatewayId"]
+        held = "AssociationId" in aws.ec2.describe_addresses(AllocationIds=[address])["Addresses"][0]
+        aws.ec2.delete_nat_gateway(NatGatewayId=made)
+    return held and "AssociationId" not in aws.ec2.describe_addresses(AllocationIds=[address])["Addresses"][0]
+
+
+GAPS = [
+    there_are_placement_groups,
+    a_rule_of_a_group_s_members_tells_its_description,
+    a_deleted_nat_gateway_lets_its_address_go,
+]

@@ -23,6 +23,7 @@ from falaj.lab.moto_gaps import (
     kms,
     launch_templates,
     macie,
+    nat_gateways,
     network_firewall,
     placement_groups,
     rule_descriptions,
@@ -43,6 +44,7 @@ def close_gaps() -> None:
     launch_templates.tell_own_tags_apart()
     vpc.change_any_rule()
     rule_descriptions.tell_all()
+    nat_gateways.let_addresses_go()
     eks.serve()
     backup.serve()
     budgets.serve()
