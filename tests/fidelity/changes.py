@@ -35,9 +35,19 @@ class Disturbance:
 
 
 _SHARED = {
-    "ResidencyKey": {"nodes": {"deletion_window_days": 7}},
-    "DataStore": {"models": {"noncurrent_days": 30, "expire_days": 90}},
+    "ResidencyKey": {"nodes": {"deletion_window_days": 7}, "records": {"rotation_days": 180}},
+    "DataStore": {
+        "models": {"noncurrent_days": 30, "lock_days": 400},
+        "datasets": {"expire_days": 90},
+        "scratch": {"expire_days": 3},
+    },
     "Network": {"network": {"flow_log_days": 400}},
+    "ImageRegistry": {"images": {"keep_tagged": 50, "moving_tags": ["latest"]}},
+    "AuditTrail": {"records": {"record_days": 2000, "log_days": 400, "data_events": ["s3", "dynamodb"]}},
+    "DetectiveBaseline": {
+        "detectors": {"alert_from": "CRITICAL", "threats": ["S3_DATA_EVENTS"], "scans": ["ECR"]},
+    },
+    "Backup": {"backup-restricted": {"schedule": "cron(0 3 ? * * *)", "delete_after_days": 120}},
     "SecretsVault": {"vault": {"rotation_days": 30}},
     "Tenant": {"vision": {"gpus": 20}},
     "TritonService": {"detector": {"replicas": 1}},
@@ -45,6 +55,9 @@ _SHARED = {
 _REPLACED = {
     "ResidencyKey": {"nodes": {"purpose": "disks"}},
     "DataStore": {"datasets": {"bucket_name": "renamed-datasets-123456789012"}},
+    "ImageRegistry": {"images": {"repositories": ["nvidia/renamed"]}},
+    "DetectiveBaseline": {"detectors": {"standards": ["nist-800-53/v/5.0.0"]}},
+    "Backup": {"backup-confidential": {"vault_name": "renamed"}},
     "SecretsVault": {"vault": {"path_prefix": "renamed"}},
     "Tenant": {"speech": {"namespace": "renamed"}},
     "TritonService": {"detector": {"service_name": "renamed"}},
@@ -73,6 +86,15 @@ CHANGES: Mapping[str, Sequence[Change]] = {
                 "Cluster": {"cluster": {"administrators": ["arn:aws:iam::123456789012:role/another"]}},
                 "NodePool": {"system": {"max_nodes": 12, "disk_gib": 300}},
                 "GpuNodePool": {"inference": {"max_nodes": 16}},
+                "SharedFileSystem": {
+                    "training": {"throughput_per_tib": 1000, "capacity_gib": 7200},
+                    "homes": {"cold_after_days": 14},
+                },
+                "RegionGuard": {"region-guard": {"exempt_principals": ["arn:aws:iam::123456789012:role/another"]}},
+                "CostBudget": {
+                    "platform-budget": {"monthly_usd": 500000, "spent_percent": [90]},
+                    "vision-budget": {"emails": ["another@example.ae"]},
+                },
             },
         ),
         Change(
@@ -81,6 +103,20 @@ CHANGES: Mapping[str, Sequence[Change]] = {
                 **_REPLACED,
                 "NodePool": {"system": {"ami_type": "BOTTLEROCKET_x86_64"}},
                 "GpuNodePool": {"batch": {"capacity_type": "ON_DEMAND"}, "training": {"pool_name": "renamed"}},
+                "SharedFileSystem": {"training": {"store_prefix": "renamed/"}, "homes": {"purpose": "renamed"}},
+                "RegionGuard": {"region-guard": {"mode": "permission-boundary", "targets": []}},
+                "CostBudget": {"fraud-budget": {"budget_name": "renamed"}},
+            },
+        ),
+        Change(
+            "the way out",
+            {
+                "Network": {
+                    "network": {
+                        "egress": {"allowed_domains": ["another.example.ae"]},
+                        "placement_zone": "me-central-1b",
+                    }
+                }
             },
         ),
     ),

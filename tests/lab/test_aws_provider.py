@@ -1031,6 +1031,16 @@ def test_a_role_carries_its_own_policies(driver: Driver):
     assert driver.refresh(made) is None
 
 
+def test_the_versions_of_a_locked_bucket_go_on_without_their_resource(driver: Driver, endpoint: str):
+    locked = driver.create("aws:s3/bucket:Bucket", "locked", {"bucket": "locked", "objectLockEnabled": True})
+    token = "aws:s3/bucketVersioning:BucketVersioning"
+    made = driver.create(token, "it", {"bucket": locked.id, **VERSIONED})
+    with pytest.raises(ProviderError, match="InvalidBucketState"):
+        driver.update(made, {"bucket": locked.id, "versioningConfiguration": {"status": "Suspended"}})
+    driver.delete(made)
+    assert aws(endpoint, "s3").get_bucket_versioning(Bucket="locked")["Status"] == "Enabled"
+
+
 def test_the_secrets_of_a_cluster_are_encrypted_later_and_for_good(driver: Driver):
     needs = Needs(driver)
     inputs = {

@@ -25,8 +25,10 @@ def altered(make: Callable[..., Any], by_name: Mapping[str, Mapping[str, Any]]) 
 
 
 sys.path.insert(0, str(STACKS))
-composition = importlib.import_module("composition")
+changed = json.loads(os.environ["FALAJ_FIDELITY_ARGUMENTS"])
 
-for component, by_name in json.loads(os.environ["FALAJ_FIDELITY_ARGUMENTS"]).items():
-    setattr(composition, component, altered(getattr(composition, component), by_name))
+for module in map(importlib.import_module, ("foundation", "composition")):
+    for component, by_name in changed.items():
+        if hasattr(module, component):
+            setattr(module, component, altered(getattr(module, component), by_name))
 runpy.run_path(str(STACKS / "__main__.py"))

@@ -101,8 +101,12 @@ def _versioning(answer: Props) -> Props | None:
 
 
 def _suspend(aws: Aws, bucket: str) -> None:
-    """Versioning cannot be taken back, only suspended; as the official provider does."""
-    aws.call("s3.put_bucket_versioning", Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    """Suspend what cannot be taken back; under an object lock it is left, as HashiCorp's provider leaves it."""
+    try:
+        aws.call("s3.put_bucket_versioning", Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    except ProviderError as error:
+        if "(InvalidBucketState)" not in str(error):
+            raise
 
 
 VERSIONING = setting(
