@@ -15,7 +15,8 @@ from falaj.components.key_policy import key_policy
 
 pytestmark = pytest.mark.lab
 KEY, ALIAS = "datasets-key", "datasets-alias"
-PEOPLE = [[f"arn:aws:iam::123456789012:role/{name}"] for name in ("key-keepers", "trainers")]
+ADMINISTRATORS = [f"arn:aws:iam::123456789012:role/{name}" for name in ("deployer", "key-keepers")]
+USERS = ["arn:aws:iam::123456789012:role/trainers"]
 REGIME = {"home_region": "me-central-1", "account_id": "123456789012", "organization_id": "o-a1b2c3d4e5"}
 
 
@@ -34,7 +35,7 @@ def kms(example):
 def policy(kms, key, *, imported=False):
     """Return the policy that KMS holds, and the one that was asked for."""
     held = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
-    return held, key_policy(REGIME, [KeyUse.S3, KeyUse.EFS], *PEOPLE, imported=imported)
+    return held, key_policy(REGIME, [KeyUse.S3, KeyUse.EFS], ADMINISTRATORS, USERS, imported=imported)
 
 
 def aliases(kms, key):

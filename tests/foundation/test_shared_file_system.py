@@ -44,9 +44,11 @@ def test_file_systems_live_as_they_were_asked_for(bridged):
     look_at_homes(example, resources)
     look_at_training(example, resources, gib=4800)
 
-    # HashiCorp's provider waits ten minutes before it looks whether a Lustre file system is gone: it is gone already.
-    fsx.delete_file_system(FileSystemId=lustre, LustreConfiguration={"SkipFinalBackup": True})
-    example.pulumi("refresh", "--yes", "--skip-preview")
+    example.up(capacityGib="1200")
+    replaced = example.resources()
+    assert replaced["training-lustre"]["id"] != lustre
+    look_at_training(example, replaced, gib=1200)
+
     example.destroy()
     assert efs.describe_file_systems()["FileSystems"] == []
     assert fsx.describe_file_systems()["FileSystems"] == []

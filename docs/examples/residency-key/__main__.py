@@ -9,6 +9,8 @@ from falaj.components import KeyOrigin, KeyUse, Ownership, Regime, ResidencyKey,
 
 config = pulumi.Config()
 origin = KeyOrigin(config.get("origin") or "aws")
+# The role that runs this program: KMS refuses a policy that keeps its author from changing it again.
+deployer = config.get("deployer") or "arn:aws:iam::123456789012:role/deployer"
 regime: Regime = {"home_region": "me-central-1", "account_id": "123456789012", "organization_id": "o-a1b2c3d4e5"}
 ownership: Ownership = {"owner": "ml-platform", "cost_centre": "cc-1000", "environment": "dev"}
 tags = {"owner": "ml-platform", "cost-centre": "cc-1000", "environment": "dev", "classification": "restricted"}
@@ -29,7 +31,7 @@ wanted: ResidencyKeyArgs = {
     "used_by": [KeyUse.S3, KeyUse.EFS],
     "regime": regime,
     "ownership": ownership,
-    "administrators": ["arn:aws:iam::123456789012:role/key-keepers"],
+    "administrators": [deployer, "arn:aws:iam::123456789012:role/key-keepers"],
     "users": ["arn:aws:iam::123456789012:role/trainers"],
     "origin": origin,
 }
