@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ class Example:
     def __init__(self, lab: RunningLab, name: str) -> None:
         self.lab, self.name = lab, name
         self._given: set[str] = set()
+        self._selected = False
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in the example's folder, inside the lab."""
@@ -57,30 +58,22 @@ class Example:
 
     def up(self, check: bool = True, **config: str) -> subprocess.CompletedProcess[str]:
         """Bring the example up, policies first."""
-        self.run("pulumi", "stack", "select", "--create", "test", "--non-interactive")
+        if not self._selected:
+            self.run("pulumi", "stack", "select", "--create", "test", "--non-interactive")
+            self._selected = True
         return self.pulumi(
             "up", "--yes", "--skip-preview", "--suppress-outputs", "--policy-pack", str(POLICIES), check=check, **config
         )
 
     def changes(self, **config: str) -> dict[str, tuple[str, set[str]]]:
         """Return what a preview would do: operation and differing properties of each resource that does not stay."""
-        return self._steps("preview", **config)
+        return _moved(json.loads(self.pulumi("preview", "--json", **config).stdout)["steps"])
 
     def drift(self) -> dict[str, tuple[str, set[str]]]:
-        """Return the resources that are not as Pulumi left them, and take what is found into the state."""
-        found = self._steps("refresh", "--preview-only")
-        self.pulumi("refresh", "--yes", "--skip-preview")
-        return found
-
-    def _steps(self, *command: str, **config: str) -> dict[str, tuple[str, set[str]]]:
-        answer = json.loads(self.pulumi(*command, "--json", **config).stdout)
-        return {
-            step["urn"].rpartition("::")[2]: (step["op"], set(step.get("detailedDiff") or {}))
-            for step in answer["steps"]
-            # A component differs by its arguments alone; what counts is what it makes.
-            if "falaj:" not in step["urn"].split("::")[2].rpartition("$")[2]
-            and (step["op"] not in UNCHANGED or step.get("detailedDiff"))
-        }
+        """Take what is found into the state, and return the resources that are not as Pulumi left them."""
+        told = self.pulumi("refresh", "--yes", "--skip-preview", "--json").stdout
+        events = (json.loads(line) for line in told.splitlines() if line.startswith("{"))
+        return _moved(event["resOutputsEvent"]["metadata"] for event in events if "resOutputsEvent" in event)
 
     def outputs(self) -> dict[str, Any]:
         """Return the stack's outputs, secrets in plain."""
@@ -93,8 +86,8 @@ class Example:
 
     def destroy(self) -> None:
         """Destroy what the example made, and forget the stack."""
-        self.pulumi("destroy", "--yes", "--skip-preview")
-        self.run("pulumi", "stack", "rm", "--yes", "test", "--non-interactive")
+        self.pulumi("destroy", "--yes", "--skip-preview", "--remove")
+        self._selected = False
 
     def aws(self, service: str, **more: Any) -> Any:
         """Return a client of the lab's AWS."""
@@ -105,6 +98,16 @@ class Example:
         """A client of the lab's OpenBao that may do everything."""
         env = self.lab.env
         return hvac.Client(url=env["VAULT_ADDR"], token=env["VAULT_TOKEN"], verify=env["VAULT_CACERT"])
+
+
+def _moved(steps: Iterable[dict[str, Any]]) -> dict[str, tuple[str, set[str]]]:
+    return {
+        step["urn"].rpartition("::")[2]: (step["op"], set(step.get("detailedDiff") or {}))
+        for step in steps
+        # A component differs by its arguments alone; what counts is what it makes.
+        if "falaj:" not in step["urn"].split("::")[2].rpartition("$")[2]
+        and (step["op"] not in UNCHANGED or step.get("detailedDiff"))
+    }
 
 
 def aws_client(env: Mapping[str, str], service: str, **more: Any) -> Any:

