@@ -11,6 +11,7 @@ from recorded import is_recorded
 ABSENT = "(absent)"
 # How the engine words a property that a check refused; with a bridged provider the provider words it itself.
 _PROPERTY = re.compile(r"resource '[^']*': property (\S+) |Examine values at '[^'.]+\.([^']+)'")
+_MEMBER = re.compile(r"\[\d+\].*")
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Plan:
 
     operations: tuple[str, ...]
     properties: Mapping[str, str] | None = None
-    """The kind of change of each property, where the preview names some."""
+    """The kind of change of each property, where the preview names some; of what is in a list, that of the list."""
 
 
 SAME = Plan(("same",))
@@ -97,9 +98,22 @@ def plan(preview: Mapping[str, Any]) -> dict[str, Plan]:
         if step["op"] not in ("same", "read", "refresh"):
             resource = title(step["urn"])
             before = planned.get(resource, Plan(()))
-            kinds = {path: how["kind"] for path, how in (step.get("detailedDiff") or {}).items()}
+            kinds = _kinds({path: how["kind"] for path, how in (step.get("detailedDiff") or {}).items()})
             planned[resource] = Plan((*before.operations, step["op"]), kinds or before.properties)
     return planned
+
+
+def _kinds(told: Mapping[str, str]) -> dict[str, str]:
+    """Return the kind of change of each property, of a list whether it changes and whether that makes a new thing.
+
+    Which member is told, and of which kind, follows from the order in which a provider keeps what has none.
+    """
+    kinds: dict[str, str] = {}
+    for path, kind in told.items():
+        whole = _MEMBER.sub("", path)
+        again = kind.endswith("-replace") or kinds.get(whole, "").endswith("-replace")
+        kinds[whole] = kind if whole == path else "update-replace" if again else "update"
+    return kinds
 
 
 def refusals(preview: Mapping[str, Any]) -> dict[str, str]:

@@ -86,6 +86,21 @@ def test_properties_are_compared_where_both_sides_name_some() -> None:
     assert not list(plans(left, {"steps": [step("a", "update")]}))
 
 
+def test_of_a_list_it_counts_whether_it_changes_and_whether_that_replaces() -> None:
+    def preview(**kinds: str) -> dict[str, Any]:
+        return {"steps": [step("a", "update", **kinds)]}
+
+    whole, members = preview(x="update"), preview(**{"x[0]": "delete", "x[2].y[1]": "add"})
+    assert not list(plans(whole, members))
+    again = preview(**{"x[0]": "delete-replace", "x[2].y[1]": "add"})
+    assert list(plans(whole, again)) == [("a aws:ec2/vpc:Vpc", "x", "update", "update-replace")]
+    assert list(plans(preview(x="add"), members)) == [("a aws:ec2/vpc:Vpc", "x", "add", "update")]
+    assert list(plans(preview(**{'x["0"]': "add"}), members)) == [
+        ("a aws:ec2/vpc:Vpc", "x", ABSENT, "update"),
+        ("a aws:ec2/vpc:Vpc", 'x["0"]', "add", ABSENT),
+    ]
+
+
 def test_a_refusal_on_one_side_only_is_named_with_the_property() -> None:
     said = "key has a problem: expected 7 to 30, got 5. Examine values at 'key.deletionWindowInDays'."
     assert list(plans({"steps": []}, refusal(said))) == [

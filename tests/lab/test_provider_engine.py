@@ -632,3 +632,5 @@ class TestValues:
 
     def test_lists_differ_by_position(self):
         assert list(leaf_changes("l", ["a", "b"], ["a", "c", "d"])) == [("l[1]", "b", "c"), ("l[2]", None, "d")]
+        assert list(leaf_changes("l", [], ["a", "b"])) == [("l", [], ["a", "b"])]
+        assert list(leaf_changes("l", ["a"], [])) == [("l", ["a"], [])]

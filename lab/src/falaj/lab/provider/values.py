@@ -201,12 +201,15 @@ def project(known: Any, observed: Any) -> Any:
 
 
 def leaf_changes(path: str, old: Any, new: Any) -> Iterable[tuple[str, Any, Any]]:
-    """Yield the path, the old and the new value of each leaf that differs, in Pulumi's path syntax."""
+    """Yield the path, the old and the new value of each leaf that differs, in Pulumi's path syntax.
+
+    A list that comes or goes, an empty one being none, is a leaf: official plugins tell of no member of it.
+    """
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in sorted({*old, *new}):
             step = f".{name}" if name.replace("_", "").isalnum() else f'["{name}"]'
             yield from leaf_changes(path + step, old.get(name), new.get(name))
-    elif isinstance(old, list) and isinstance(new, list):
+    elif isinstance(old, list) and isinstance(new, list) and old and new:
         for index in range(max(len(old), len(new))):
             before = old[index] if index < len(old) else None
             after = new[index] if index < len(new) else None
