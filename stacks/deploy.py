@@ -12,7 +12,10 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 # Where a component shows itself best, the most telling output first.
-_PLACES = ("url", "bucket", "namespace", "alias", "poolName", "clusterName", "vpcId", "transitPath")
+_PLACES = (
+    *("url", "bucket", "namespace", "alias", "poolName", "clusterName", "vpcId", "transitPath", "fileSystemId"),
+    *("registry", "vaultName", "budgetName", "policyArn", "detectorId"),
+)
 _TRY = """Try next:
   falaj-lab exec -- kubectl get nodes -L pool,node.kubernetes.io/instance-type
   falaj-lab exec -- kubectl get pods -A -o wide

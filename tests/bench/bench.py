@@ -3,12 +3,14 @@
     python tests/bench/bench.py            with the tools present, in a lab of its own
     python tests/bench/bench.py --first    the first `make up` as well: a fresh clone, empty caches (10 to 30 minutes)
     python tests/bench/bench.py --bridged  with the AWS provider of HashiCorp in a lab as well, and `make fidelity`
+    python tests/bench/bench.py --tenants  only `prod` with its tenants once, twice and four times, on both AWS providers
 
 Prints the table that docs/benchmarks.md keeps. The baseline is a `pulumi up` of a program without resources in the same
 lab, so a slower machine moves both.
 """
 
 import argparse
+import json
 import os
 import platform
 import re
@@ -20,6 +22,8 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import yaml
 
 ROOT = Path(__file__).parents[2]
 LAB = str(ROOT / ".venv/bin/falaj-lab")
@@ -37,9 +41,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--first", action="store_true", help="also the first `make up`, with empty caches")
     parser.add_argument("--bridged", action="store_true", help="also HashiCorp's AWS provider, and `make fidelity`")
+    parser.add_argument("--tenants", action="store_true", help="only how `prod` grows with its tenants")
     parser.add_argument("--runs", type=int, default=5, help="runs of each short measurement (default: 5)")
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}\n")
+    if arguments.tenants:
+        tenants_runs()
+        return
     print("| what | seconds: median (min to max) | ratio to the baseline |\n| --- | --- | --- |")
     with tempfile.TemporaryDirectory(prefix="falaj-bench-") as folder:
         if arguments.first:
@@ -108,6 +116,58 @@ def bridged_runs(folder: Path, runs: int, baseline: Sequence[float]) -> None:
         subprocess.run([LAB, "reset", "--yes"], cwd=ROOT, env=environment, check=False, capture_output=True)
     fidelity = measure(lambda: run(["make", "fidelity"], ROOT, dict(os.environ)), 1)
     row("`make fidelity`: `local` and `prod`, each in two labs", fidelity, baseline)
+
+
+def tenants_runs() -> None:
+    """Measure `prod` with its tenants once, twice and four times, each in an empty lab; the baseline is the first row.
+
+    What is measured is deployed without policies, so that growth is the platform's own.
+    """
+    print("| AWS provider | tenants | resources | preview | up | up without changes | up, as a ratio |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for aws in ("emulated", "bridged"):
+        baseline = 0.0
+        for factor in (1, 2, 4):
+            with tempfile.TemporaryDirectory(prefix="falaj-bench-") as folder:
+                count, resources, seconds = grown(Path(folder), aws, factor)
+            preview, up, again = seconds
+            baseline = baseline or up
+            print(
+                f"| {aws} | {count} | {resources} | {preview:.1f} | {up:.1f} | {again:.1f} | {up / baseline:.1f} |",
+                flush=True,
+            )
+
+
+def grown(folder: Path, aws: str, factor: int) -> tuple[int, int, list[float]]:
+    """Return tenants, resources and the seconds of preview, up and up without changes."""
+    environment = {**os.environ, "FALAJ_LAB": str(folder / "lab"), "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
+    tenants = yaml.safe_load((ROOT / "stacks" / "Pulumi.prod.yaml").read_text())["config"]["falaj:tenants"]
+    more = [
+        {
+            **tenant,
+            "name": f"{tenant['name']}-{number}" if number else tenant["name"],
+            "uid": 20001 + 100 * number + index,
+        }
+        for number in range(factor)
+        for index, tenant in enumerate(tenants)
+    ]
+
+    def pulumi(*command: str) -> str:
+        return run([LAB, "exec", "--", "pulumi", *command, "--stack", "prod"], ROOT, environment)
+
+    try:
+        run([LAB, "up", "--aws", aws], ROOT, environment)
+        run([LAB, "exec", "--", "pulumi", "stack", "init", "prod"], ROOT, environment)
+        pulumi("config", "set", "falaj:target", "lab")
+        pulumi("config", "set", "falaj:tenants", json.dumps(more))
+        seconds = [
+            measure(lambda: pulumi("preview"), 1)[0],
+            *(measure(lambda: pulumi("up", "--yes", "--skip-preview"), 1)[0] for _ in range(2)),
+        ]
+        deployment = json.loads(pulumi("stack", "export"))["deployment"]
+    finally:
+        subprocess.run([LAB, "reset", "--yes"], cwd=ROOT, env=environment, check=False, capture_output=True)
+    return len(more), len(deployment["resources"]), seconds
 
 
 def first_run(folder: Path) -> None:

@@ -25,7 +25,7 @@ def bare(own_lab: RunningLab) -> dict[str, frozenset[str]]:
 @pytest.fixture(scope="module")
 def local(own_lab: RunningLab, bare: dict[str, frozenset[str]]) -> Iterator[Platform]:
     """The deployed environment."""
-    assert not bare["clusters"]
+    assert not bare["cluster"]
     platform = Platform(own_lab, "local")
     tracked = ROOT / "stacks" / "Pulumi.local.yaml"
     before = tracked.read_bytes()
@@ -67,8 +67,13 @@ def test_the_policies_run_first_and_the_command_says_what_exists(local: Platform
         "ResidencyKey",
         "DataStore",
         "Network",
+        "ImageRegistry",
+        "AuditTrail",
+        "DetectiveBaseline",
+        "Backup",
         "Cluster",
         "GpuNodePool",
+        "SecretsVault",
         "Tenant",
         "TritonService",
     ):
@@ -124,7 +129,7 @@ def test_a_second_run_changes_nothing(local: Platform) -> None:
 
 def test_a_refresh_shows_exactly_what_changed_behind_pulumis_back(local: Platform) -> None:
     s3, kms = local.aws("s3"), local.aws("kms")
-    bucket = next(b["Name"] for b in s3.list_buckets()["Buckets"] if "models" in b["Name"])
+    bucket = next(b["Name"] for b in s3.list_buckets()["Buckets"] if "datasets" in b["Name"])
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
     key = kms.describe_key(KeyId="alias/local/nodes")["KeyMetadata"]["KeyId"]
     policy = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
@@ -133,7 +138,7 @@ def test_a_refresh_shows_exactly_what_changed_behind_pulumis_back(local: Platfor
     opened = json.dumps({"spec": {"policyTypes": ["Ingress"]}})
     local.kubectl("-n", "vision", "patch", "networkpolicy", "default-deny", "--type=merge", "-p", opened)
     assert local.changes("refresh", "--preview-only") == {
-        "models-versioning": {"versioningConfiguration.status"},
+        "datasets-versioning": {"versioningConfiguration.status"},
         "nodes-key": {"policy"},
         "vision-default-deny": {"spec.policyTypes[1]"},
     }
