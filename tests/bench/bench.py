@@ -3,7 +3,7 @@
     python tests/bench/bench.py            with the tools present, in a lab of its own
     python tests/bench/bench.py --first    the first `make up` as well: a fresh clone, empty caches (10 to 30 minutes)
     python tests/bench/bench.py --bridged  with the AWS provider of HashiCorp in a lab as well, and `make fidelity`
-    python tests/bench/bench.py --tenants  only `prod` with its tenants once, twice and four times, on both AWS providers
+    python tests/bench/bench.py --tenants  only how `prod` grows with its tenants, on both AWS providers
 
 Prints the table that docs/benchmarks.md keeps. The baseline is a `pulumi up` of a program without resources in the same
 lab, so a slower machine moves both.

@@ -112,6 +112,19 @@ def test_backups_of_the_data_under_a_key_of_their_own_are_told():
     assert copies_that_stay(RESOURCES, keys_of_purpose(RESOURCES, "backup")) == []
 
 
+def test_a_file_system_that_holds_a_bucket_s_files_under_its_own_key_is_told():
+    fast = resource("aws:fsx/lustreFileSystem:LustreFileSystem", "fast", id_="fs-1", kmsKeyId=ARN + "k9")
+    link = resource(
+        "aws:fsx/dataRepositoryAssociation:DataRepositoryAssociation",
+        "link",
+        fileSystemId="fs-1",
+        dataRepositoryPath="s3://prod-datasets/vision",
+    )
+    with_copy = [*RESOURCES, key("fast", "k9"), fast, link]
+    assert copies_that_stay(with_copy, keys_of_purpose(with_copy, "datasets")) == ["restricted", "fs-1"]
+    assert copies_that_stay(with_copy, keys_of_purpose(with_copy, "fast")) == ["restricted"]
+
+
 def test_a_tenant_s_keys_are_those_of_its_component_in_vault_and_those_named_after_it_in_kms():
     (transit,) = keys_of_tenant(RESOURCES, "vision")
     assert (transit.kind, transit.identifier, transit.classification) == (

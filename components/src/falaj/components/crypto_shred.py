@@ -148,6 +148,9 @@ def keys_of_tenant(resources: Sequence[State], tenant: str) -> list[ShreddableKe
     return own
 
 
+_LINK = "aws:fsx/dataRepositoryAssociation:DataRepositoryAssociation"
+
+
 def data_under(resources: Sequence[State], key: ShreddableKey) -> list[Data]:
     """Return all data of the stack that nobody can read without the key."""
     if key.kind is KeyKind.TRANSIT:
@@ -179,12 +182,21 @@ def data_that_stays(resources: Sequence[State], doomed: Sequence[ShreddableKey])
 
 
 def copies_that_stay(resources: Sequence[State], doomed: Sequence[ShreddableKey]) -> list[str]:
-    """Return the backup vaults that may hold copies of the data under a key of their own."""
+    """Return what may hold copies under a key of its own: backup vaults, and file systems with a bucket's files."""
     lost = [data for key in doomed for data in data_under(resources, key)]
     if not any(data.what in ("objects of a bucket", "files", "a disk", "disks of nodes") for data in lost):
         return []
     stays = data_that_stays(resources, doomed)
-    return [data.place for data in stays if data.what == _STORES[_VAULT].what]
+    vaults = [data.place for data in stays if data.what == _STORES[_VAULT].what]
+    buckets = {data.place for data in lost if data.what == "objects of a bucket"}
+    linked = [each["inputs"] for each in resources if each["type"] == _LINK]
+    copied = {str(link["fileSystemId"]) for link in linked if _bucket_of(link["dataRepositoryPath"]) in buckets}
+    return [*vaults, *(data.place for data in stays if data.place in copied)]
+
+
+def _bucket_of(path: str) -> str:
+    """Return the bucket of an address such as ``s3://bucket/prefix``."""
+    return path.removeprefix("s3://").partition("/")[0]
 
 
 def _name(resource: State) -> str:
