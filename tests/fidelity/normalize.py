@@ -16,6 +16,7 @@ VOLATILE = frozenset(
     {
         "ResponseMetadata",
         "LastUsedDate",
+        "LatestDeliveryAttemptTime",
         "RoleLastUsed",
         "ETag",
         "createDate",
@@ -30,10 +31,15 @@ VOLATILE = frozenset(
         "modifiedAt",
         "storedBytes",
         "certificateAuthority",
-        # moto draws the addresses of network interfaces, not from their subnets.
+        # moto draws the addresses of network interfaces, not from their subnets, and the elastic ones.
         "MacAddress",
         "PrivateDnsName",
         "PrivateIpAddress",
+        "PrivateIp",
+        "privateIp",
+        "PublicIp",
+        "publicIp",
+        "publicDns",
         "ipv4",
         # moto draws the hosted zones of endpoints, too short to be told from a word.
         "HostedZoneId",
@@ -44,7 +50,7 @@ VOLATILE = frozenset(
 BRIDGE = frozenset({"__meta", "__defaults", "__pulumi_raw_state_delta"})
 """What providers keep for themselves in Pulumi's state."""
 _SECRET = "4dabf18193072939515e22adb298388d"  # how Pulumi marks a secret in its state
-_RANDOM = re.compile(r"[0-9a-f]{7,}|\bA(?:ROA|IDA|KIA|NPA)[0-9A-Z]{12,}\b|-(?=[a-z]*\d)[0-9a-z]{17}\b")
+_RANDOM = re.compile(r"[0-9a-f]{7,}|\bA(?:(?:ROA|IDA|KIA|NPA)[0-9A-Z]{12,}|[0-9A-Z]{20})\b|-(?=[a-z]*\d)[0-9a-z]{17}\b")
 # moto's one account, and its canonical user: the same in every lab.
 _FIXED = re.compile("123456789012|75aa57f09aa0c8caeab4f8c24e99d10f8e7faeebf76c078efc7c6caea54ba06a")
 _LEFT = (

@@ -46,8 +46,16 @@ def a_deleted_nat_gateway_lets_its_address_go(aws: Aws) -> bool:
     return held and "AssociationId" not in aws.ec2.describe_addresses(AllocationIds=[address])["Addresses"][0]
 
 
+def a_nat_gateway_tells_that_it_is_zonal(aws: Aws) -> bool:
+    address = aws.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    made = aws.ec2.create_nat_gateway(SubnetId=aws.subnet(), AllocationId=address)["NatGateway"]["NatGatewayId"]
+    told = aws.ec2.describe_nat_gateways(NatGatewayIds=[made])["NatGateways"][0]
+    return told.get("AvailabilityMode") == "zonal"
+
+
 GAPS = [
     there_are_placement_groups,
     a_rule_of_a_group_s_members_tells_its_description,
     a_deleted_nat_gateway_lets_its_address_go,
+    a_nat_gateway_tells_that_it_is_zonal,
 ]

@@ -25,6 +25,7 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 from falaj.lab.moto_gaps import close_gaps
 from falaj.lab.provider.aws import ENACTED, AwsProvider, recorded
 from falaj.lab.provider.aws_types.recorded import table
+from falaj.lab.provider.aws_types.table import in_order
 from falaj.lab.provider.declared import declared, sdk_version
 from falaj.lab.provider.journal import Journal
 from falaj.lab.provider.kind import Kind, ProviderError
@@ -1039,6 +1040,16 @@ def test_the_versions_of_a_locked_bucket_go_on_without_their_resource(driver: Dr
         driver.update(made, {"bucket": locked.id, "versioningConfiguration": {"status": "Suspended"}})
     driver.delete(made)
     assert aws(endpoint, "s3").get_bucket_versioning(Bucket="locked")["Status"] == "Enabled"
+
+
+def test_the_order_of_properties_in_the_objects_of_a_set_is_no_change(driver: Driver):
+    one = {"comparisonOperator": "GREATER_THAN", "notificationType": "ACTUAL", "thresholdType": "PERCENTAGE"}
+    mail = [{**one, "threshold": 100}, {**one, "threshold": 50}]
+    inputs = {"budgetType": "COST", "timeUnit": "MONTHLY", "notifications": mail}
+    made = driver.create("aws:budgets/budget:Budget", "it", inputs)
+    turned = [mail[1], dict(reversed(mail[0].items()))]
+    assert in_order(mail) == in_order(turned)
+    assert not driver.diff(made, {**made.inputs, "notifications": turned}).diffs
 
 
 def test_the_secrets_of_a_cluster_are_encrypted_later_and_for_good(driver: Driver):

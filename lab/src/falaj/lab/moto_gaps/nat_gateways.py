@@ -1,11 +1,15 @@
-"""EC2: the address of a deleted NAT gateway is free again. AWS lets it go, moto keeps it associated for ever."""
+"""EC2: NAT gateways are zonal and say so, and the address of a deleted one is free again.
+
+AWS lets the address go, moto keeps it associated for ever.
+"""
 
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.nat_gateways import NatGateway
 
 
 def let_addresses_go() -> None:
-    """Disassociate the address with its gateway."""
+    """Tell each gateway's availability, which moto does not, and disassociate the address with its gateway."""
+    NatGateway.availability_mode = "zonal"  # pyright: ignore[reportAttributeAccessIssue]
     delete = EC2Backend.delete_nat_gateway
 
     def delete_nat_gateway(self: EC2Backend, nat_gateway_id: str) -> NatGateway:

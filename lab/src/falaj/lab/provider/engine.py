@@ -33,7 +33,7 @@ from falaj.lab.provider.declared import Declared, sdk_version
 from falaj.lab.provider.declared import declared as declared_type
 from falaj.lab.provider.journal import Entry, Journal, digest
 from falaj.lab.provider.kind import DEFAULTS, Autoname, Change, GoneError, Kind, ProviderError, S
-from falaj.lab.provider.values import UNKNOWN, Props, decode, encode, has_unknown, is_empty
+from falaj.lab.provider.values import UNKNOWN, Props, covers, decode, encode, has_unknown, is_empty
 
 Function = Callable[[S, Props], Props]
 """A provider function (an invoke): a session and the arguments give the result."""
@@ -347,7 +347,7 @@ class EmulatedProvider(ABC, Generic[S]):
             value = observed.get(name, wanted)
             # Of two spellings of the same, the program's own is kept.
             if name in kind.normalise and name in given and kind.same(known, name, wanted, value):
-                value = {**value, **wanted} if isinstance(value, Mapping) and isinstance(wanted, Mapping) else wanted
+                value = _spelled_as(wanted, value)
             outputs[name] = known.spelled(name, value)
         return {**outputs, "id": identifier}
 
@@ -431,6 +431,21 @@ def _from_json(known: Declared, config: Props) -> Props:
 
 def _failures(problems: Iterable[tuple[str, str]]) -> list[provider_pb2.CheckFailure]:
     return [provider_pb2.CheckFailure(property=path, reason=reason) for path, reason in problems]
+
+
+def _spelled_as(wanted: Any, observed: Any) -> Any:
+    """Return what was observed in the program's spelling, with what the service adds to an object."""
+    if isinstance(wanted, Mapping) and isinstance(observed, Mapping):
+        return {**observed, **wanted}
+    if isinstance(wanted, list) and isinstance(observed, list):
+        objects = [item for item in observed if isinstance(item, Mapping)]
+        return [
+            {**next((each for each in objects if covers(item, each)), {}), **item}
+            if isinstance(item, Mapping)
+            else item
+            for item in wanted
+        ]
+    return wanted
 
 
 def _diff_kind(old: Any, new: Any, replaces: bool) -> provider_pb2.PropertyDiff.Kind.ValueType:

@@ -65,13 +65,12 @@ def _system(aws: Aws, identifier: str, props: Props) -> Props:
     parts = {"valueInIa": size.get("valueInIA"), "valueInStandard": size.get("valueInStandard")}
     protection = (props["protection"] or {}).get("replicationOverwriteProtection")
     policies = aws.call("efs.describe_lifecycle_configuration", FileSystemId=identifier)["LifecyclePolicies"]
-    named = {key: name for name, key in _TRANSITIONS.items()}
     return {
         **props,
         "dnsName": _dns_name(aws, identifier),
         "sizeInBytes": [{"value": size.get("value"), **parts}],
         "protection": {"replicationOverwrite": protection} if protection else None,
-        "lifecyclePolicies": [{named[key]: value for key, value in policy.items()} for policy in policies],
+        "lifecyclePolicies": [{name: policy.get(key, "") for name, key in _TRANSITIONS.items()} for policy in policies],
     }
 
 

@@ -7,6 +7,7 @@
   JMESPath) where it is not the same name with a capital.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -293,7 +294,12 @@ def _canonical(value: Any, name: str) -> Any:
 
 def in_order(value: Any) -> Any:
     """Return a list in a fixed order; other values as they are."""
-    return sorted(value, key=repr) if isinstance(value, list) else value
+    return sorted(value, key=_canonical) if isinstance(value, list) else value
+
+
+def _canonical(value: Any) -> str:
+    """Return a text that does not depend on the order of an object's properties, which the engine sends in any."""
+    return json.dumps(value, sort_keys=True, default=repr)
 
 
 def as_pairs(tags: Any, key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
