@@ -294,10 +294,10 @@ def _canonical(value: Any, name: str) -> Any:
 
 def in_order(value: Any) -> Any:
     """Return a list in a fixed order; other values as they are."""
-    return sorted(value, key=_canonical) if isinstance(value, list) else value
+    return sorted(value, key=_text) if isinstance(value, list) else value
 
 
-def _canonical(value: Any) -> str:
+def _text(value: Any) -> str:
     """Return a text that does not depend on the order of an object's properties, which the engine sends in any."""
     return json.dumps(value, sort_keys=True, default=repr)
 
