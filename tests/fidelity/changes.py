@@ -104,7 +104,7 @@ CHANGES: Mapping[str, Sequence[Change]] = {
                 "NodePool": {"system": {"ami_type": "BOTTLEROCKET_x86_64"}},
                 "GpuNodePool": {"batch": {"capacity_type": "ON_DEMAND"}, "training": {"pool_name": "renamed"}},
                 "SharedFileSystem": {"training": {"store_prefix": "renamed/"}, "homes": {"purpose": "renamed"}},
-                "RegionGuard": {"region-guard": {"mode": "permission-boundary", "targets": []}},
+                "RegionGuard": {"region-guard": {"mode": "service-control-policy", "targets": ["ou-abcd-12345678"]}},
                 "CostBudget": {"fraud-budget": {"budget_name": "renamed"}},
             },
         ),
