@@ -148,7 +148,7 @@ def test_nodes_that_train_together_talk_to_each_other_and_to_nobody_else(run, en
         ),
         (
             {"private_domains": ["*"]},
-            "network.private_domains must be lower-case domains without wildcards, such as pypi.org, or .pypi.org for"
+            "network.private_domains must be lower-case domains without wildcards, such as login.ae, or .login.ae for"
             " all below it too (got '*')",
         ),
         (

@@ -10,7 +10,7 @@ from falaj.components.network_dns import check_domains, resolved
 from falaj.components.network_egress import check_egress, endpoint_of
 
 ZONES = ["me-central-1a", "me-central-1b", "me-central-1c"]
-EGRESS = {"allowed_domains": ["pypi.org", ".pythonhosted.org"]}
+EGRESS = {"allowed_domains": ["login.ae", ".models.example"]}
 ARGS = {
     **{"cidr": "10.20.0.0/16", "zones": ZONES, "key": KEY, "regime": REGIME, "ownership": OWNERSHIP},
     **{"egress": EGRESS},
@@ -76,7 +76,7 @@ def test_what_is_not_on_the_list_is_dropped_and_told(made):
     assert group["ruleGroup"]["rulesSource"]["rulesSourceList"] == {
         "generatedRulesType": "ALLOWLIST",
         "targetTypes": ["TLS_SNI"],
-        "targets": ["pypi.org", ".pythonhosted.org"],
+        "targets": ["login.ae", ".models.example"],
     }
 
 
@@ -110,7 +110,7 @@ def test_only_the_ports_of_the_list_leave_the_subnets(made, plain_http, ports):
 def test_the_names_are_resolved_that_may_be_reached(made):
     engine = made()
     lists = {each["name"]: each["domains"] for each in engine.all("ResolverFirewallDomainList")}
-    assert lists["test-network-egress"] == ["pypi.org.", "pythonhosted.org.", "*.pythonhosted.org."]
+    assert lists["test-network-egress"] == ["login.ae.", "models.example.", "*.models.example."]
     rules = sorted(engine.all("ResolverFirewallRule"), key=lambda rule: rule["priority"])
     assert [rule["action"] for rule in rules] == ["ALLOW", "ALLOW", "BLOCK"]
 
@@ -124,11 +124,22 @@ def test_an_endpoint_is_found_by_its_zone_in_whatever_order_they_are_told():
 
 
 @pytest.mark.parametrize(
-    "domain", ["*", "*.pypi.org", "pypi", "Pypi.org", "..pypi.org", "pypi.org.", "https://pypi.org", "10.0.0.1", ""]
+    "domain",
+    [
+        "*",
+        "*.login.ae",
+        "pypi",
+        "Pypi.org",
+        "..login.ae",
+        "login.ae.",
+        "https://login.ae",
+        "10.0.0.1",
+        "",
+    ],
 )
 def test_what_is_no_domain_is_refused(domain):
     with pytest.raises(ConfigError, match=r"^network\.egress\.allowed_domains must be lower-case domains") as refused:
-        check_egress("network.egress", {"allowed_domains": ["pypi.org", domain]})
+        check_egress("network.egress", {"allowed_domains": ["login.ae", domain]})
     assert refused.value.value == domain
 
 
@@ -138,10 +149,10 @@ def test_more_domains_than_the_rule_group_holds_are_refused():
 
 
 def test_a_leading_dot_means_the_domain_and_all_below_it():
-    assert resolved(["pypi.org", ".github.com"]) == ["pypi.org.", "github.com.", "*.github.com."]
+    assert resolved(["login.ae", ".github.com"]) == ["login.ae.", "github.com.", "*.github.com."]
 
 
 def test_a_domain_that_is_named_twice_counts_once():
-    egress = check_egress("egress", {"allowed_domains": ["pypi.org", "pypi.org"]})
+    egress = check_egress("egress", {"allowed_domains": ["login.ae", "login.ae"]})
     assert egress is not None
-    assert egress.domains == ["pypi.org"]
+    assert egress.domains == ["login.ae"]

@@ -8,7 +8,7 @@ from examples import Example
 
 pytestmark = pytest.mark.lab
 KEY_ALIAS = "alias/dev/network-logs"
-DOMAINS = "pypi.org,.pythonhosted.org"
+DOMAINS = "login.ae,.models.example"
 ZONES = ["me-central-1a", "me-central-1b", "me-central-1c"]
 
 

@@ -39,7 +39,7 @@ def associated(aws: Aws, group: str, network: str, **more: Any) -> str:
 
 
 def a_list_keeps_domains_as_dns_writes_them(aws: Aws) -> bool:
-    api, listed = resolver(aws), domain_list(aws, "pypi.org", "*.pypi.org.", "*")
+    api, listed = resolver(aws), domain_list(aws, "login.ae", "*.login.ae.", "*")
 
     def domains() -> list[str]:
         return api.list_firewall_domains(FirewallDomainListId=listed)["Domains"]
@@ -50,8 +50,8 @@ def a_list_keeps_domains_as_dns_writes_them(aws: Aws) -> bool:
     api.update_firewall_domains(FirewallDomainListId=listed, Operation="REPLACE", Domains=["github.com"])
     about = api.get_firewall_domain_list(FirewallDomainListId=listed)["FirewallDomainList"]
     return (
-        added == ["pypi.org.", "*.pypi.org.", "*."]
-        and removed == ["pypi.org.", "*.pypi.org."]
+        added == ["login.ae.", "*.login.ae.", "*."]
+        and removed == ["login.ae.", "*.login.ae."]
         and domains() == ["github.com."]
         and (about["DomainCount"], about["Status"]) == (1, "COMPLETE")
     )
@@ -59,7 +59,7 @@ def a_list_keeps_domains_as_dns_writes_them(aws: Aws) -> bool:
 
 def rules_have_their_order_and_their_action(aws: Aws) -> bool:
     api, group = resolver(aws), rule_group(aws)
-    allowed, others = domain_list(aws, "pypi.org"), domain_list(aws, "*")
+    allowed, others = domain_list(aws, "login.ae"), domain_list(aws, "*")
     rule(aws, group, others, 900, "BLOCK", BlockResponse="NXDOMAIN")
     made = rule(aws, group, allowed, 100, "ALLOW")
     invalid = "ValidationException"
@@ -75,7 +75,7 @@ def rules_have_their_order_and_their_action(aws: Aws) -> bool:
 
 
 def a_rule_changes_and_goes(aws: Aws) -> bool:
-    api, group, listed = resolver(aws), rule_group(aws), domain_list(aws, "pypi.org")
+    api, group, listed = resolver(aws), rule_group(aws), domain_list(aws, "login.ae")
     rule(aws, group, listed, 100, "BLOCK", BlockResponse="NODATA")
     named = {"FirewallRuleGroupId": group, "FirewallDomainListId": listed}
     changed = api.update_firewall_rule(**named, Action="ALERT")["FirewallRule"]

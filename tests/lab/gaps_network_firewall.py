@@ -23,7 +23,12 @@ def firewalls(aws: Aws) -> Any:
 
 
 def rule_group(aws: Aws, **more: Any) -> str:
-    made = {"RuleGroupName": name(), "Type": "STATEFUL", "Capacity": 10, "RuleGroup": domains("pypi.org")} | more
+    made = {
+        "RuleGroupName": name(),
+        "Type": "STATEFUL",
+        "Capacity": 10,
+        "RuleGroup": domains("login.ae"),
+    } | more
     return firewalls(aws).create_rule_group(**made)["RuleGroupResponse"]["RuleGroupArn"]
 
 
@@ -60,7 +65,7 @@ def endpoints(aws: Aws, arn: str) -> dict[str, str]:
 def a_rule_group_is_kept_and_changed_by_who_saw_it_last(aws: Aws) -> bool:
     api, arn = firewalls(aws), rule_group(aws, Tags=[{"Key": "a", "Value": "1"}])
     seen = api.describe_rule_group(RuleGroupArn=arn)
-    change = {"RuleGroupArn": arn, "Type": "STATEFUL", "RuleGroup": domains("pypi.org", ".github.com")}
+    change = {"RuleGroupArn": arn, "Type": "STATEFUL", "RuleGroup": domains("login.ae", ".github.com")}
     api.update_rule_group(**change, UpdateToken=seen["UpdateToken"])
     after = api.describe_rule_group(RuleGroupArn=arn)
     stale = refused(
@@ -68,8 +73,8 @@ def a_rule_group_is_kept_and_changed_by_who_saw_it_last(aws: Aws) -> bool:
     )
     told = after["RuleGroupResponse"]
     return (
-        seen["RuleGroup"] == domains("pypi.org")
-        and after["RuleGroup"] == domains("pypi.org", ".github.com")
+        seen["RuleGroup"] == domains("login.ae")
+        and after["RuleGroup"] == domains("login.ae", ".github.com")
         and (told["Capacity"], told["Type"], told["RuleGroupStatus"]) == (10, "STATEFUL", "ACTIVE")
         and (told["Tags"], told["EncryptionConfiguration"])
         == (

@@ -32,13 +32,13 @@ def test_a_network_without_egress_shows_no_internet():
 
 
 def test_a_way_out_is_shown_with_its_firewall_and_its_domains():
-    text = drawn(network__allowedDomains=["pypi.org", "a.org", "b.org", "c.org", "d.org"])
-    assert 'internet["Internet: pypi.org, a.org, b.org, c.org and 1 more"]' in text
+    text = drawn(network__allowedDomains=["login.ae", "a.org", "b.org", "c.org", "d.org"])
+    assert 'internet["Internet: login.ae, a.org, b.org, c.org and 1 more"]' in text
     assert text.count("network firewall<br>") == text.count("NAT gateway<br>") == 3
 
 
 def test_every_place_that_is_connected_is_drawn():
-    text = drawn(network__allowedDomains=["pypi.org"])
+    text = drawn(network__allowedDomains=["login.ae"])
     places = set(re.findall(r"^ +(?:subgraph )?(\w+)[\[({]", text, flags=re.MULTILINE))
     ways = [line for line in text.splitlines() if re.search(r"--[->]|\.->", line)]
     connected = {word for line in ways for word in re.findall(r"\b[a-z]\w*\b", re.sub(r'".*?"| names ', "", line))}

@@ -26,7 +26,7 @@ def check_domains(field: str, domains: Sequence[str]) -> list[str]:
             raise ConfigError(
                 field,
                 domain,
-                "must be lower-case domains without wildcards, such as pypi.org, or .pypi.org for all below it too",
+                "must be lower-case domains without wildcards, such as login.ae, or .login.ae for all below it too",
             )
     if len(domains) > MOST:
         raise ConfigError(field, len(domains), f"must be at most {MOST} domains")
