@@ -17,7 +17,7 @@ from falaj.components.backup_role import (
 )
 from falaj.components.checks import bounded
 from falaj.components.classification import Classification, reaches
-from falaj.components.documents import document
+from falaj.components.documents import deny, document
 from falaj.components.errors import ConfigError
 from falaj.components.ownership import Ownership, labels
 from falaj.components.refs import KeyRef, key_arn
@@ -144,13 +144,10 @@ def vault_policy() -> dict[str, Any]:
     AWS Backup takes no wildcards for actions here, and rejects other accounts by itself for all but copies:
     https://docs.aws.amazon.com/aws-backup/latest/devguide/create-a-vault-access-policy.html
     """
-    everyone = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Resource": "*"}
     deletion = ["backup:DeleteRecoveryPoint", "backup:UpdateRecoveryPointLifecycle"]
     # A plan's copy would use the role's own permission to copy from the vault, which it does not have.
     copies = ["backup:CopyIntoBackupVault", "backup:StartCopyJob"]
-    return document(
-        everyone | {"Sid": "DenyDeletion", "Action": deletion}, everyone | {"Sid": "DenyCopies", "Action": copies}
-    )
+    return document(deny("DenyDeletion", deletion, "*"), deny("DenyCopies", copies, "*"))
 
 
 def _vault_name(field: str, value: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from falaj.components.documents import document
+from falaj.components.documents import NO_SERVICE, deny, document
 from falaj.components.log_deliveries import LogSource, delivery_statements
 from falaj.components.regime import Regime
 from falaj.components.retention import LockMode, Retention
@@ -29,27 +29,29 @@ def _denied_reach(bucket_arn: str, regime: Regime) -> list[Statement]:
     """Deny what comes in plain, from elsewhere, or for somebody else."""
     everything = [bucket_arn, f"{bucket_arn}/*"]
     account, organization = regime["account_id"], regime.get("organization_id")
-    # A service's own principal, such as CloudTrail's, belongs to no account; it names the one that it acts for.
-    people = {"BoolIfExists": {"aws:PrincipalIsAWSService": "false"}}
+    # A service's own principal, such as CloudTrail's, names the account that it acts for.
     services = {"Bool": {"aws:PrincipalIsAWSService": "true"}, "Null": {"aws:SourceAccount": "false"}}
     acts_for = {"aws:SourceOrgID": organization} if organization else {"aws:SourceAccount": account}
     denials = [
-        _deny("DenyPlaintext", "s3:*", everything, {"Bool": {"aws:SecureTransport": "false"}}),
-        _deny("DenyOldTls", "s3:*", everything, {"NumericLessThan": {"s3:TlsVersion": "1.2"}}),
-        _deny(
+        deny("DenyPlaintext", "s3:*", everything, {"Bool": {"aws:SecureTransport": "false"}}),
+        deny("DenyOldTls", "s3:*", everything, {"NumericLessThan": {"s3:TlsVersion": "1.2"}}),
+        deny(
             "DenyOutsideHomeRegion",
             "s3:*",
             everything,
             {"StringNotEquals": {"aws:RequestedRegion": regime["home_region"]}},
         ),
-        _deny(
-            "DenyOutsideAccount", "s3:*", everything, {"StringNotEquals": {"aws:PrincipalAccount": account}} | people
+        deny(
+            "DenyOutsideAccount",
+            "s3:*",
+            everything,
+            {"StringNotEquals": {"aws:PrincipalAccount": account}} | NO_SERVICE,
         ),
-        _deny("DenyServicesOfOthers", "s3:*", everything, {"StringNotEqualsIfExists": acts_for} | services),
+        deny("DenyServicesOfOthers", "s3:*", everything, {"StringNotEqualsIfExists": acts_for} | services),
     ]
     if organization:
         outside = {"StringNotEquals": {"aws:PrincipalOrgID": organization}}
-        denials.append(_deny("DenyOutsideOrganization", "s3:*", everything, outside | people))
+        denials.append(deny("DenyOutsideOrganization", "s3:*", everything, outside | NO_SERVICE))
     return denials
 
 
@@ -57,8 +59,8 @@ def _denied_encryption(bucket_arn: str, key: str) -> list[Statement]:
     """Deny uploads under another key."""
     objects = f"{bucket_arn}/*"
     return [
-        _deny("DenyOtherEncryption", "s3:PutObject", objects, _if_named(_ALGORITHM, "aws:kms")),
-        _deny("DenyOtherKeys", "s3:PutObject", objects, _if_named(_KEY, key)),
+        deny("DenyOtherEncryption", "s3:PutObject", objects, _if_named(_ALGORITHM, "aws:kms")),
+        deny("DenyOtherKeys", "s3:PutObject", objects, _if_named(_KEY, key)),
     ]
 
 
@@ -69,27 +71,15 @@ def _denied_deletion(bucket_arn: str, retention: Retention) -> list[Statement]:
     """
     objects = f"{bucket_arn}/*"
     if retention.undeletable:
-        return [_deny("DenyDeletion", ["s3:DeleteObject", "s3:DeleteObjectVersion"], objects, {})]
+        return [deny("DenyDeletion", ["s3:DeleteObject", "s3:DeleteObjectVersion"], objects)]
     if retention.lock_mode is None:
         return []
     shorter = {"NumericLessThan": {"s3:object-lock-remaining-retention-days": str(retention.lock_days)}}
-    denials = [_deny("DenyShorterLocks", "s3:PutObjectRetention", objects, shorter)]
+    denials = [deny("DenyShorterLocks", "s3:PutObjectRetention", objects, shorter)]
     if retention.lock_mode is LockMode.COMPLIANCE:
         other = _if_named("s3:object-lock-mode", LockMode.COMPLIANCE.value)
-        denials.append(_deny("DenyOtherLockModes", "s3:PutObjectRetention", objects, other))
+        denials.append(deny("DenyOtherLockModes", "s3:PutObjectRetention", objects, other))
     return denials
-
-
-def _deny(sid: str, action: str | list[str], resource: str | list[str], condition: dict[str, Any]) -> Statement:
-    """Deny everyone the action, where the condition holds."""
-    statement = {
-        "Sid": sid,
-        "Effect": "Deny",
-        "Principal": {"AWS": "*"},
-        "Action": action,
-        "Resource": resource,
-    }
-    return statement | ({"Condition": condition} if condition else {})
 
 
 def _if_named(header: str, only: str) -> dict[str, Any]:

@@ -13,6 +13,24 @@ def allow(actions: list[str], resources: str | list[str]) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": actions, "Resource": resources}
 
 
+NO_SERVICE = {"BoolIfExists": {"aws:PrincipalIsAWSService": "false"}}
+"""Leaves out the principals of AWS's services, which belong to no account and no organization."""
+
+
+def deny(
+    sid: str, action: str | list[str], resource: str | list[str], condition: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return a statement of a resource's policy that denies everyone the action, where the condition holds."""
+    statement: dict[str, Any] = {
+        "Sid": sid,
+        "Effect": "Deny",
+        "Principal": {"AWS": "*"},
+        "Action": action,
+        "Resource": resource,
+    }
+    return statement | ({"Condition": condition} if condition else {})
+
+
 def service_trust(service: str, condition: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return a trust policy by which one AWS service, and nobody else, assumes a role."""
     statement: dict[str, Any] = {

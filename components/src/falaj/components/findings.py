@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from falaj.components.documents import document
+from falaj.components.documents import deny, document
 from falaj.components.log_group import encrypted_log_group, offered_retention
 from falaj.components.regime import Regime
 
@@ -80,22 +80,16 @@ def grave_findings(severities: Sequence[str]) -> dict[str, Any]:
 
 def topic_policy(topic_arn: str, rule_arn: str) -> dict[str, Any]:
     """Return who publishes: the rule alone, and nobody over plain HTTP."""
-    publish = {"Action": "sns:Publish", "Resource": topic_arn}
     return document(
         {
             "Sid": "PublishByRule",
             "Effect": "Allow",
             "Principal": {"Service": "events.amazonaws.com"},
-            **publish,
+            "Action": "sns:Publish",
+            "Resource": topic_arn,
             "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}},
         },
-        {
-            "Sid": "DenyPlaintext",
-            "Effect": "Deny",
-            "Principal": {"AWS": "*"},
-            **publish,
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        },
+        deny("DenyPlaintext", "sns:Publish", topic_arn, {"Bool": {"aws:SecureTransport": "false"}}),
     )
 
 

@@ -11,7 +11,7 @@ import pulumi_aws as aws
 
 from falaj.components.checks import bounded, dns_label
 from falaj.components.classification import Classification, reaches
-from falaj.components.documents import document
+from falaj.components.documents import deny, document
 from falaj.components.errors import ConfigError
 from falaj.components.mounted import Mounted, security_group
 from falaj.components.refs import NetworkRef, pick
@@ -137,12 +137,8 @@ def file_system_policy(arn: str, regime: Regime, *, by_access_point: bool) -> di
     An anonymous client has no account, and so is denied with the strangers.
     https://docs.aws.amazon.com/efs/latest/ug/iam-access-control-nfs-efs.html
     """
-
-    def deny(sid: str, condition: dict[str, Any], action: str = "elasticfilesystem:Client*") -> dict[str, Any]:
-        statement = {"Sid": sid, "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": action, "Resource": arn}
-        return statement | ({"Condition": condition} if condition else {})
-
-    account = regime["account_id"]
+    account, any_use = regime["account_id"], "elasticfilesystem:Client*"
+    outside = {"Bool": {"elasticfilesystem:AccessedViaMountTarget": "false"}}
     statements = [
         {
             "Sid": "MountFromTheNetwork",
@@ -152,13 +148,14 @@ def file_system_policy(arn: str, regime: Regime, *, by_access_point: bool) -> di
             "Resource": arn,
             "Condition": {"Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"}},
         },
-        deny("DenyPlaintext", {"Bool": {"aws:SecureTransport": "false"}}, "*"),
-        deny("DenyOutsideTheNetwork", {"Bool": {"elasticfilesystem:AccessedViaMountTarget": "false"}}),
-        deny("DenyOutsideAccount", {"StringNotEquals": {"aws:PrincipalAccount": account}}),
-        deny("DenyRoot", {}, "elasticfilesystem:ClientRootAccess"),
+        deny("DenyPlaintext", "*", arn, {"Bool": {"aws:SecureTransport": "false"}}),
+        deny("DenyOutsideTheNetwork", any_use, arn, outside),
+        deny("DenyOutsideAccount", any_use, arn, {"StringNotEquals": {"aws:PrincipalAccount": account}}),
+        deny("DenyRoot", "elasticfilesystem:ClientRootAccess", arn),
     ]
     if by_access_point:
-        statements.append(deny("DenyWithoutAccessPoint", {"Null": {"elasticfilesystem:AccessPointArn": "true"}}))
+        without = {"Null": {"elasticfilesystem:AccessPointArn": "true"}}
+        statements.append(deny("DenyWithoutAccessPoint", any_use, arn, without))
     return document(*statements)
 
 

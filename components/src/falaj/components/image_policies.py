@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from falaj.components.documents import allow, document
+from falaj.components.documents import NO_SERVICE, allow, deny, document
 from falaj.components.regime import Regime
 
 _PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
@@ -16,7 +16,7 @@ def repository_policy(regime: Regime, *, shared: bool) -> dict[str, Any]:
 
     Within the account IAM grants, so that nothing has to be allowed here.
     """
-    outside = _deny("DenyOutside", {"Action": "ecr:*"}, _home(regime, shared=shared))
+    outside = _deny_strangers("DenyOutside", {"Action": "ecr:*"}, _home(regime, shared=shared))
     if not shared:
         return document(outside)
     pull = {
@@ -26,7 +26,7 @@ def repository_policy(regime: Regime, *, shared: bool) -> dict[str, Any]:
         "Action": _PULL,
         "Condition": {"StringEquals": _home(regime, shared=True)},
     }
-    only_pull = _deny("DenyAllButPullToOtherAccounts", {"NotAction": _PULL}, _home(regime, shared=False))
+    only_pull = _deny_strangers("DenyAllButPullToOtherAccounts", {"NotAction": _PULL}, _home(regime, shared=False))
     return document(pull, outside, only_pull)
 
 
@@ -37,14 +37,8 @@ def registry_policy(regime: Regime, prefixes: Sequence[str], importers: Sequence
     """
     everything = _repositories(regime, "*")
     statements: list[dict[str, Any]] = [
-        {
-            "Sid": "DenyReplication",
-            "Effect": "Deny",
-            "Principal": {"AWS": "*"},
-            "Action": "ecr:ReplicateImage",
-            "Resource": everything,
-        },
-        _deny(
+        deny("DenyReplication", "ecr:ReplicateImage", everything),
+        _deny_strangers(
             "DenyCreationOutsideAccount",
             {
                 "Action": ["ecr:CreateRepository", "ecr:BatchImportUpstreamImage", "ecr:PutImage"],
@@ -93,9 +87,9 @@ def creation_permissions(regime: Regime, prefixes: Sequence[str], key: str) -> d
     )
 
 
-def _deny(sid: str, what: dict[str, Any], home: dict[str, str]) -> dict[str, Any]:
-    """Deny it to whoever does not belong here; a service of AWS belongs to no account."""
-    condition = {"StringNotEquals": home, "BoolIfExists": {"aws:PrincipalIsAWSService": "false"}}
+def _deny_strangers(sid: str, what: dict[str, Any], home: dict[str, str]) -> dict[str, Any]:
+    """Deny it to whoever does not belong here; in a repository's policy ``what`` names no resource."""
+    condition = {"StringNotEquals": home} | NO_SERVICE
     return {"Sid": sid, "Effect": "Deny", "Principal": {"AWS": "*"}, **what, "Condition": condition}
 
 

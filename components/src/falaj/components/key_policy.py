@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from falaj.components.checks import principals
-from falaj.components.documents import document
+from falaj.components.documents import NO_SERVICE, deny, document
 from falaj.components.errors import ConfigError
 from falaj.components.key_uses import USE, KeyUse, statements_of
 from falaj.components.regime import Regime, root_of
@@ -82,30 +82,25 @@ def _denials(regime: Regime) -> list[dict[str, Any]]:
     """Deny use from another region, account or organization, and copies; administration stays possible."""
     account, organization = regime["account_id"], regime.get("organization_id")
     use = [*USE[:-1], "kms:CreateGrant"]
-    # A service's own principal, such as CloudWatch Logs, belongs to no account and no organization.
-    no_service = {"BoolIfExists": {"aws:PrincipalIsAWSService": "false"}}
     sources = {"aws:SourceAccount": account} | ({"aws:SourceOrgID": organization} if organization else {})
 
-    def deny(sid: str, actions: list[str], condition: dict[str, Any]) -> dict[str, Any]:
-        everyone = {"Sid": sid, "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": actions, "Resource": "*"}
-        return everyone | ({"Condition": condition} if condition else {})
-
     denials = [
-        deny("DenyOutsideHomeRegion", use, {"StringNotEquals": {"aws:RequestedRegion": regime["home_region"]}}),
-        deny("DenyOutsideAccount", use, {"StringNotEquals": {"aws:PrincipalAccount": account}} | no_service),
+        deny("DenyOutsideHomeRegion", use, "*", {"StringNotEquals": {"aws:RequestedRegion": regime["home_region"]}}),
+        deny("DenyOutsideAccount", use, "*", {"StringNotEquals": {"aws:PrincipalAccount": account}} | NO_SERVICE),
         # A service that says for whom it works works for us: for this account, or for its organization's trail.
         deny(
             "DenyServicesForOthers",
             use,
+            "*",
             {
                 "Bool": {"aws:PrincipalIsAWSService": "true"},
                 "Null": {"aws:SourceAccount": "false"},
                 "StringNotEquals": sources,
             },
         ),
-        deny("DenyCopies", ["kms:ReplicateKey", "kms:UpdatePrimaryRegion"], {}),
+        deny("DenyCopies", ["kms:ReplicateKey", "kms:UpdatePrimaryRegion"], "*"),
     ]
     if organization:
-        condition = {"StringNotEquals": {"aws:PrincipalOrgID": organization}} | no_service
-        denials.insert(2, deny("DenyOutsideOrganization", use, condition))
+        condition = {"StringNotEquals": {"aws:PrincipalOrgID": organization}} | NO_SERVICE
+        denials.insert(2, deny("DenyOutsideOrganization", use, "*", condition))
     return denials

@@ -242,9 +242,7 @@ def deny_regions(home: str, exempt: Sequence[str] = (), also_reachable: Sequence
 
 def deny(protection: Protection, exempt: Sequence[str] = ()) -> dict[str, Any]:
     """Return the denial of what a protection names, to all but the exempt."""
-    condition = {**protection.condition, **_but(exempt)}
-    statement = {"Sid": protection.sid, "Effect": "Deny", "Action": list(protection.actions), "Resource": "*"}
-    return statement | ({"Condition": condition} if condition else {})
+    return _denial(protection.sid, protection.actions, {**protection.condition, **_but(exempt)})
 
 
 def keep_boundary(arn: str, exempt: Sequence[str], deployers: Sequence[str]) -> list[dict[str, Any]]:
@@ -257,15 +255,11 @@ def keep_boundary(arn: str, exempt: Sequence[str], deployers: Sequence[str]) -> 
     dropping = ("iam:DeleteRolePermissionsBoundary", "iam:DeleteUserPermissionsBoundary")
     editing = ("iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:SetDefaultPolicyVersion")
 
-    def statement(sid: str, actions: Sequence[str], condition: dict[str, Any], resource: str = "*") -> dict[str, Any]:
-        denial = {"Sid": sid, "Effect": "Deny", "Action": list(actions), "Resource": resource}
-        return denial | ({"Condition": condition} if condition else {})
-
     unbounded = {"StringNotEquals": {"iam:PermissionsBoundary": arn}}
     return [
-        statement("BoundaryOnNewIdentities", making, {**unbounded, **_but(exempt)}),
-        statement("BoundaryStaysOn", dropping, _but(exempt)),
-        statement("BoundaryStaysAsItIs", editing, _but([*exempt, *deployers]), arn),
+        _denial("BoundaryOnNewIdentities", making, {**unbounded, **_but(exempt)}),
+        _denial("BoundaryStaysOn", dropping, _but(exempt)),
+        _denial("BoundaryStaysAsItIs", editing, _but([*exempt, *deployers]), arn),
     ]
 
 
@@ -279,6 +273,12 @@ def global_services() -> tuple[GlobalService, ...]:
 def protections() -> tuple[Protection, ...]:
     """Return what is denied in every region, as ``region_guard.toml`` has it."""
     return tuple(Protection(**_frozen(entry)) for entry in _data()["protected"])
+
+
+def _denial(sid: str, actions: Sequence[str], condition: dict[str, Any], resource: str = "*") -> dict[str, Any]:
+    """Return a statement of an identity's policy that denies its holder the actions."""
+    denial = {"Sid": sid, "Effect": "Deny", "Action": list(actions), "Resource": resource}
+    return denial | ({"Condition": condition} if condition else {})
 
 
 def _but(exempt: Sequence[str]) -> dict[str, Any]:
