@@ -55,7 +55,8 @@ def deploy(stack: str) -> int:
     code = pulumi("up", "--yes", "--stack", stack, "-c", "falaj:target=lab", "--suppress-outputs", *policies)
     if code == 0:
         resources = exported(stack).get("resources", [])
-        print(f"\n{table(components(resources))}\n\n{suggestions(stack, resources)}", end="")  # noqa: T201 - a command speaks to a person
+        made = table(("COMPONENT", "NAME", "WHERE"), components(resources))
+        print(f"\n{made}\n\n{suggestions(stack, resources)}", end="")  # noqa: T201 - a command speaks to a person
     return code
 
 
@@ -83,9 +84,9 @@ def clear_up(stack: str) -> int:
     return pulumi("refresh", "--yes", "--stack", stack, "--skip-preview", "--clear-pending-creates")
 
 
-def exported(stack: str) -> dict[str, Any]:
+def exported(stack: str, project: Path = ROOT) -> dict[str, Any]:
     """Return the stack's deployment as Pulumi keeps it; secrets stay encrypted."""
-    return json.loads(_output("stack", "export", "--stack", stack))["deployment"]
+    return json.loads(_output("stack", "export", "--stack", stack, project=project))["deployment"]
 
 
 def components(resources: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
@@ -100,11 +101,13 @@ def components(resources: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]
     return rows
 
 
-def table(rows: Sequence[tuple[str, str, str]]) -> str:
+def table(heading: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Return the rows as aligned text below their heading."""
-    lines = [("COMPONENT", "NAME", "WHERE"), *rows]
-    widths = [max(len(line[column]) for line in lines) for column in (0, 1)]
-    return "\n".join(f"{kind:{widths[0]}}  {name:{widths[1]}}  {where}".rstrip() for kind, name, where in lines)
+    lines = [heading, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heading))]
+    return "\n".join(
+        "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 def suggestions(stack: str, resources: Sequence[dict[str, Any]]) -> str:
@@ -122,8 +125,9 @@ def pulumi(*arguments: str) -> int:
         return _refuse("pulumi is not on PATH: run this inside the lab: falaj-lab exec -- python stacks/deploy.py")
 
 
-def _output(*arguments: str) -> str:
-    return subprocess.run(["pulumi", *arguments], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+def _output(*arguments: str, project: Path = ROOT) -> str:
+    command = ["pulumi", *arguments, "--non-interactive"]
+    return subprocess.run(command, cwd=project, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def _refuse(message: str) -> int:

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from botocore.exceptions import BotoCoreError, ClientError
 from hvac.exceptions import VaultError
 
-from deploy import ROOT
+from deploy import ROOT, exported, table
 from falaj.components import ConfigError
 from falaj.components.checks import bounded
 from falaj.components.crypto_shred import (
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    resources = exported(options.stack, options.project)
+    resources = exported(options.stack, options.project).get("resources", [])
     named = options.key or options.tenant
     find = keys_of_purpose if options.key else keys_of_tenant
     keys = find(resources, named)
@@ -77,13 +77,6 @@ def _run(options: argparse.Namespace) -> int:
             if done.action:
                 _write(record, evidence(options.stack, key, holder.actor(), done, resources))
     return 0
-
-
-def exported(stack: str, project: Path) -> list[dict[str, Any]]:
-    """Return what Pulumi keeps of the stack; secrets stay encrypted."""
-    command = ["pulumi", "stack", "export", "--stack", stack, "--non-interactive"]
-    done = subprocess.run(command, cwd=project, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout)["deployment"].get("resources", [])
 
 
 def preview(
@@ -130,15 +123,6 @@ def evidence(
             for data in data_under(resources, key)
         ],
     }
-
-
-def table(heading: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Return the rows as aligned text below their heading."""
-    lines = [heading, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heading))]
-    return "\n".join(
-        "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
 
 
 def _data(found: Sequence[Data]) -> str:

@@ -61,7 +61,7 @@ class Keeper:
 @pytest.fixture
 def keeper(monkeypatch):
     keeper = Keeper()
-    monkeypatch.setattr(shred, "exported", lambda stack, project: RESOURCES)
+    monkeypatch.setattr(shred, "exported", lambda stack, project: {"resources": RESOURCES})
     monkeypatch.setattr(shred, "_holder", lambda key: keeper)
     return keeper
 
