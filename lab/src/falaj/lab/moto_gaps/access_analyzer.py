@@ -12,11 +12,12 @@ from urllib.parse import unquote
 from moto import backend_index
 from moto.core.base_backend import BackendDict, BaseBackend
 from moto.core.exceptions import JsonRESTError
-from moto.core.responses import ActionResult, BaseResponse
+from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
 from moto.organizations.models import organizations_backends
 
-Kept = dict[str, Any]
+from falaj.lab.moto_gaps.kept import Given, Kept
+
 _NAME = "accessanalyzer"
 _AGE = 90
 """Days of not being used, when nobody says how many."""
@@ -56,16 +57,15 @@ class _RefusedError(JsonRESTError):
         return [("X-Amzn-ErrorType", self.error_type)]
 
 
-class AccessAnalyzer(BaseResponse):
+class AccessAnalyzer(Given):
     """The operations that are served."""
 
     def __init__(self) -> None:
-        super().__init__(service_name=_NAME)
-        self.automated_parameter_parsing = True
+        super().__init__(_NAME)
 
     def create_analyzer(self) -> ActionResult:
         """Make an analyzer whose name is free; one of an organization needs an organization."""
-        given, name = self._given, self._given["analyzerName"]
+        given, name = self.given, self.given["analyzerName"]
         if name in self._analyzers:
             raise _RefusedError("ConflictException", f"An analyzer with the name {name} already exists.", 409)
         organization = organizations_backends[self.current_account][self.partition].org
@@ -87,18 +87,18 @@ class AccessAnalyzer(BaseResponse):
 
     def get_analyzer(self) -> ActionResult:
         """Tell of one analyzer."""
-        return ActionResult({"analyzer": self._analyzer(self._given["analyzerName"])})
+        return ActionResult({"analyzer": self._analyzer(self.given["analyzerName"])})
 
     def list_analyzers(self) -> ActionResult:
         """List the analyzers, all or those of one type."""
-        wanted = self._given.get("type")
+        wanted = self.given.get("type")
         return ActionResult(
             {"analyzers": [each for each in self._analyzers.values() if wanted in (None, each["type"])]}
         )
 
     def delete_analyzer(self) -> ActionResult:
         """Forget an analyzer."""
-        del self._analyzers[self._analyzer(self._given["analyzerName"])["name"]]
+        del self._analyzers[self._analyzer(self.given["analyzerName"])["name"]]
         return ActionResult({})
 
     def list_tags_for_resource(self) -> ActionResult:
@@ -107,19 +107,14 @@ class AccessAnalyzer(BaseResponse):
 
     def tag_resource(self) -> ActionResult:
         """Add tags, or change their values."""
-        self._tagged["tags"] |= self._given["tags"]
+        self._tagged["tags"] |= self.given["tags"]
         return ActionResult({})
 
     def untag_resource(self) -> ActionResult:
         """Take tags away."""
-        for key in self._given["tagKeys"]:
+        for key in self.given["tagKeys"]:
             self._tagged["tags"].pop(key, None)
         return ActionResult({})
-
-    @property
-    def _given(self) -> Kept:
-        parameters: Any = self.params
-        return parameters
 
     @property
     def _analyzers(self) -> dict[str, Kept]:
@@ -128,7 +123,7 @@ class AccessAnalyzer(BaseResponse):
 
     @property
     def _tagged(self) -> Kept:
-        return self._analyzer(unquote(self._given["resourceArn"]).rpartition("/")[2])
+        return self._analyzer(unquote(self.given["resourceArn"]).rpartition("/")[2])
 
     def _analyzer(self, name: str) -> Kept:
         if name not in self._analyzers:

@@ -20,16 +20,13 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import unix_time
 from moto.moto_api._internal import mock_random
 
-Kept = dict[str, Any]
+from falaj.lab.moto_gaps.kept import Given, Kept, kept
+
 _COLD_DAYS = 90
 
 
-class Backup(BackupResponse):
+class Backup(Given, BackupResponse):
     """The operations of AWS Backup that are served."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.automated_parameter_parsing = True
 
     def create_backup_plan(self) -> str:
         """Make a plan, if its rules can be kept."""
@@ -180,8 +177,8 @@ def _check_rules(plan: Kept) -> None:
 
 
 def _selections(plan: Plan) -> dict[str, Kept]:
-    """Return what a plan takes in, as an attribute of moto's object: it is written down with it."""
-    return vars(plan).setdefault("selections", {})
+    """Return what a plan takes in."""
+    return kept(plan, "selections")
 
 
 def _all(plan: Plan) -> list[Kept]:
@@ -189,7 +186,7 @@ def _all(plan: Plan) -> list[Kept]:
 
 
 def _deleted(request: BackupResponse) -> dict[str, Plan]:
-    return vars(request.backup_backend).setdefault("deleted_plans", {})
+    return kept(request.backup_backend, "deleted_plans")
 
 
 def _of(vault: Vault, kept: str, member: str | None = None) -> Kept:

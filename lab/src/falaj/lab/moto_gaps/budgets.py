@@ -8,6 +8,8 @@ from moto.budgets.exceptions import NotFoundException
 from moto.budgets.models import Budget, Notification
 from moto.budgets.responses import BudgetsResponse
 
+from falaj.lab.moto_gaps.kept import kept
+
 
 class Budgets(BudgetsResponse):
     """The operations of Budgets: moto's, and what it lacks."""
@@ -69,8 +71,8 @@ def serve() -> None:
 
 
 def _tags(budget: Budget) -> dict[str, str]:
-    """Return a budget's tags, as an attribute of moto's object: it is written down with it."""
-    return vars(budget).setdefault("kept_tags", {})
+    """Return a budget's tags."""
+    return kept(budget, "tags")
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:

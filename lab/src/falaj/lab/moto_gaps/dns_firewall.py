@@ -3,8 +3,6 @@
 Weaker than AWS: no query is answered, filtered or logged; domains are kept as they are given.
 """
 
-from typing import Any
-
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
@@ -14,8 +12,8 @@ from moto.route53resolver.models import Route53ResolverBackend
 from moto.route53resolver.responses import Route53ResolverResponse
 from moto.utilities.utils import get_partition
 
-Kept = dict[str, Any]
-"""What Resolver answers of one thing, by its own names."""
+from falaj.lab.moto_gaps.kept import Given, Kept, kept
+
 _ARN = ("firewall-domain-list", "firewall-rule-group", "firewall-rule-group-association")
 
 
@@ -32,14 +30,9 @@ def serve() -> None:
     urls.url_paths.update(dict.fromkeys(urls.url_paths, DnsFirewall.dispatch))
 
 
-def _kept(backend: Route53ResolverBackend, kind: str) -> dict[str, Kept]:
-    """Return the things of one kind by id, as an attribute of moto's object: they are written down with it."""
-    return vars(backend).setdefault(f"kept_{kind}", {})
-
-
 def _keeps(backend: Route53ResolverBackend, arn: str) -> bool:
     return any(
-        one.get("Arn") == arn for kind in ("lists", "groups", "associations") for one in _kept(backend, kind).values()
+        one.get("Arn") == arn for kind in ("lists", "groups", "associations") for one in kept(backend, kind).values()
     )
 
 
@@ -47,22 +40,12 @@ def _refused(code: str, message: str) -> JsonRESTError:
     return JsonRESTError(code, message)
 
 
-class DnsFirewall(Route53ResolverResponse):
+class DnsFirewall(Given, Route53ResolverResponse):
     """The operations that are served."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.automated_parameter_parsing = True
-
-    @property
-    def given(self) -> Kept:
-        """The parameters of the request by their names in the API."""
-        parameters: Any = self.params
-        return parameters
 
     def kept(self, kind: str) -> dict[str, Kept]:
         """Return the things of one kind by id."""
-        return _kept(self.route53resolver_backend, kind)
+        return kept(self.route53resolver_backend, kind)
 
     # Domain lists.
 

@@ -6,7 +6,6 @@ pulls an image, so that no repository comes from them.
 
 import json
 import re
-from typing import Any
 
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
@@ -17,7 +16,8 @@ from moto.ecr.responses import ECRResponse
 from moto.iam.exceptions import MalformedPolicyDocument
 from moto.secretsmanager.models import secretsmanager_backends
 
-Kept = dict[str, Any]
+from falaj.lab.moto_gaps.kept import Kept, kept
+
 """What ECR answers of one thing, by its own names."""
 UPSTREAMS = {
     "public.ecr.aws": "ecr-public",
@@ -123,7 +123,7 @@ class Ecr(ECRResponse):
         setting(self.ecr_backend, name)
         if value not in SETTINGS[name]:
             raise JsonRESTError("InvalidParameterException", f"{name} must be one of {', '.join(SETTINGS[name])}.")
-        _kept(self.ecr_backend, "settings")[name] = value
+        kept(self.ecr_backend, "settings")[name] = value
         return ActionResult({"name": name, "value": value})
 
     def put_registry_scanning_configuration(self) -> ActionResult:
@@ -137,11 +137,11 @@ class Ecr(ECRResponse):
 
     @property
     def _rules(self) -> dict[str, Kept]:
-        return _kept(self.ecr_backend, "rules")
+        return kept(self.ecr_backend, "rules")
 
     @property
     def _templates(self) -> dict[str, Kept]:
-        return _kept(self.ecr_backend, "templates")
+        return kept(self.ecr_backend, "templates")
 
     def _rule(self, prefix: str) -> Kept:
         if prefix not in self._rules:
@@ -189,12 +189,7 @@ def setting(backend: ECRBackend, name: str) -> str:
     """Return a setting of the account, or its default."""
     if name not in SETTINGS:
         raise JsonRESTError("InvalidParameterException", f"Unknown account setting {name}.")
-    return str(_kept(backend, "settings").get(name, SETTINGS[name][0]))
-
-
-def _kept(backend: ECRBackend, kind: str) -> dict[str, Any]:
-    """Return what is kept of one kind, as an attribute of moto's backend: it is written down with it."""
-    return vars(backend).setdefault(f"kept_{kind}", {})
+    return str(kept(backend, "settings").get(name, SETTINGS[name][0]))
 
 
 def _check_actions(self: ECRBackend, policy_text: str) -> None:

@@ -8,7 +8,8 @@ from moto.core.utils import utcnow
 from moto.eks.exceptions import InvalidRequestException, ResourceInUseException
 from moto.moto_api._internal import mock_random
 
-from falaj.lab.moto_gaps.eks_kept import Base, Kept, refuse
+from falaj.lab.moto_gaps.eks_kept import Base, refuse
+from falaj.lab.moto_gaps.kept import Kept
 
 STANDARD = "STANDARD"
 NODES = {

@@ -5,7 +5,8 @@ from moto.core.utils import utcnow
 from moto.eks.exceptions import ResourceInUseException
 from moto.moto_api._internal import mock_random
 
-from falaj.lab.moto_gaps.eks_kept import Base, Kept
+from falaj.lab.moto_gaps.eks_kept import Base
+from falaj.lab.moto_gaps.kept import Kept
 
 VERSION = "v1.0.0-eksbuild.1"
 """The version of an add-on when nobody says one: of EKS's form, but emulated."""

@@ -9,7 +9,8 @@ from moto.ec2.models import ec2_backends
 from moto.eks.exceptions import InvalidRequestException, ResourceNotFoundException
 from moto.eks.models import DEFAULT_KUBERNETES_NETWORK_CONFIG, DEFAULT_KUBERNETES_VERSION, Cluster
 
-from falaj.lab.moto_gaps.eks_kept import Base, Kept, number, refuse, tagged
+from falaj.lab.moto_gaps.eks_kept import Base, number, refuse, tagged
+from falaj.lab.moto_gaps.kept import Kept
 
 KEPT = [
     "accessConfig",

@@ -12,24 +12,13 @@ from moto.eks.models import Cluster, paginated_list
 from moto.eks.responses import DEFAULT_MAX_RESULTS, EKSResponse
 from moto.moto_api._internal import mock_random
 
-Kept = dict[str, Any]
-"""What EKS answers of one thing, by EKS's own names."""
+from falaj.lab.moto_gaps.kept import Given, Kept, kept
+
 _ARNS = {"access_entries": "accessEntryArn", "addons": "addonArn", "associations": "associationArn"}
 
 
-class Base(EKSResponse):
-    """A request to EKS."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        # By botocore's model: moto's own way reads one key of several, and the cluster's name by its place in the path.
-        self.automated_parameter_parsing = True
-
-    @property
-    def given(self) -> Kept:
-        """The parameters of the request by their names in EKS's API."""
-        parameters: Any = self.params
-        return parameters
+class Base(Given, EKSResponse):
+    """A request to EKS. moto's own way reads one key of several, and the cluster's name by its place in the path."""
 
     @property
     def cluster(self) -> Cluster:
@@ -83,11 +72,6 @@ class Base(EKSResponse):
         """EKS lists the updates of a cluster, or of one node group or add-on of it; moto cannot be asked."""
         of = {name: self.given[name] for name in ("nodegroupName", "addonName") if self.given.get(name)}
         return self.page("updateIds", [name for name, update in self.kept("updates").items() if update["of"] == of])
-
-
-def kept(cluster: Cluster, kind: str) -> dict[str, Kept]:
-    """Return what a cluster has of one kind, as an attribute of moto's object: it is written down with it."""
-    return vars(cluster).setdefault(f"kept_{kind}", {})
 
 
 def tagged(clusters: Iterator[Cluster]) -> Iterator[tuple[str, dict[str, str]]]:

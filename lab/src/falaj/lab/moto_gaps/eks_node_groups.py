@@ -7,7 +7,8 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
 from moto.eks.models import Nodegroup
 
-from falaj.lab.moto_gaps.eks_kept import Base, Kept, number, refuse
+from falaj.lab.moto_gaps.eks_kept import Base, number, refuse
+from falaj.lab.moto_gaps.kept import Kept
 
 CONFIGURED = ["labels", "taints", "scalingConfig", "updateConfig", "nodeRepairConfig", "warmPoolConfig"]
 

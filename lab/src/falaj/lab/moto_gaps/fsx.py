@@ -18,7 +18,6 @@ from moto.moto_api._internal import mock_random
 from falaj.lab.moto_gaps.fsx_links import Links
 from falaj.lab.moto_gaps.fsx_rules import (
     LUSTRE,
-    Kept,
     check_capacity,
     check_new,
     check_throughput,
@@ -28,6 +27,7 @@ from falaj.lab.moto_gaps.fsx_rules import (
     refuse,
     system_of,
 )
+from falaj.lab.moto_gaps.kept import Kept
 
 
 class Fsx(Links, FSxResponse):

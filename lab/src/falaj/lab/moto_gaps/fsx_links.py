@@ -12,7 +12,8 @@ from moto.fsx.responses import FSxResponse
 from moto.moto_api._internal import mock_random
 from moto.s3.models import s3_backends
 
-from falaj.lab.moto_gaps.fsx_rules import Kept, links_of, refuse, system_of
+from falaj.lab.moto_gaps.fsx_rules import links_of, refuse, system_of
+from falaj.lab.moto_gaps.kept import Kept
 
 MOST = 8
 """Associations that a file system may have."""

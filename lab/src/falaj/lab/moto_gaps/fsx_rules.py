@@ -3,14 +3,13 @@
 https://docs.aws.amazon.com/fsx/latest/LustreGuide/using-fsx-lustre.html
 """
 
-from typing import Any
-
 from moto.core.exceptions import JsonRESTError
 from moto.fsx.exceptions import FileSystemNotFound
 from moto.fsx.models import FileSystem, FSxBackend
 
-Kept = dict[str, Any]
-"""What FSx answers of one thing, by its own names."""
+from falaj.lab.moto_gaps.kept import Kept
+from falaj.lab.moto_gaps.kept import kept as kept_of
+
 LUSTRE = "LUSTRE"
 THROUGHPUTS = {"PERSISTENT_1": (12, 40, 50, 100, 200), "PERSISTENT_2": (125, 250, 500, 1000)}
 """Megabytes per second and TiB, by kind."""
@@ -26,7 +25,7 @@ def kept(system: FileSystem) -> Kept:
 
 def links_of(backend: FSxBackend) -> dict[str, Kept]:
     """Return the data repository associations, by id."""
-    return vars(backend).setdefault("kept_links", {})
+    return kept_of(backend, "links")
 
 
 def system_of(backend: FSxBackend, identifier: str) -> FileSystem:

@@ -16,8 +16,8 @@ from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
 
 from falaj.lab.moto_gaps.cloudtrail import lets_write
+from falaj.lab.moto_gaps.kept import Kept, kept
 
-Kept = dict[str, Any]
 _ALWAYS = ("CLOUD_TRAIL", "DNS_LOGS", "FLOW_LOGS")
 _NEW = ("S3_DATA_EVENTS", "EKS_AUDIT_LOGS", "EBS_MALWARE_PROTECTION", "RDS_LOGIN_EVENTS", "LAMBDA_NETWORK_LOGS")
 _AGENTS = ("EKS_ADDON_MANAGEMENT", "ECS_FARGATE_AGENT_MANAGEMENT", "EC2_AGENT_MANAGEMENT")
@@ -133,7 +133,7 @@ class GuardDuty(GuardDutyResponse):
 
     @property
     def _destinations(self) -> dict[str, Kept]:
-        return vars(self._detector).setdefault("kept_destinations", {})
+        return kept(self._detector, "destinations")
 
     @property
     def _destination(self) -> Kept:

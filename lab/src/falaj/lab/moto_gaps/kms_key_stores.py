@@ -12,6 +12,7 @@ from moto.kms.exceptions import ValidationException
 from moto.kms.models import Key
 from moto.moto_api._internal import mock_random
 
+from falaj.lab.moto_gaps.kept import kept as kept_of
 from falaj.lab.moto_gaps.kms_keys import Keys, kept
 
 Store = dict[str, Any]
@@ -104,8 +105,8 @@ class KeyStores(Keys):
 
     @property
     def _stores(self) -> dict[str, Store]:
-        """The stores, as an attribute of moto's object: they are written down with it."""
-        return vars(self.kms_backend).setdefault("kept_key_stores", {})
+        """The stores, by id."""
+        return kept_of(self.kms_backend, "key_stores")
 
     def _named_store(self, *states: str) -> Store:
         identifier: str = self._get_param("CustomKeyStoreId")

@@ -14,6 +14,7 @@ from moto.networkfirewall import urls
 from moto.networkfirewall.models import NetworkFirewallBackend, NetworkFirewallModel
 from moto.networkfirewall.responses import _firewall as told  # pyright: ignore[reportPrivateUsage]
 
+from falaj.lab.moto_gaps.kept import kept
 from falaj.lab.moto_gaps.network_firewall_rules import Rules, missing, refused, token
 
 
@@ -181,7 +182,7 @@ class NetworkFirewall(Rules):
         )
 
     def _firewall_answer(self, firewall: NetworkFirewallModel, status: str = "READY") -> ActionResult:
-        endpoints = vars(firewall).setdefault("kept_endpoints", {})
+        endpoints = kept(firewall, "endpoints")
         states = {
             each["zone"]: {"Attachment": {"SubnetId": subnet, "EndpointId": each["id"], "Status": "READY"}}
             for subnet, each in endpoints.items()
@@ -209,7 +210,7 @@ class NetworkFirewall(Rules):
 
     def _attach(self, firewall: NetworkFirewallModel, mappings: list[dict[str, str]]) -> None:
         """Make an endpoint in each subnet, of EC2's kind that routes may lead to."""
-        endpoints = vars(firewall).setdefault("kept_endpoints", {})
+        endpoints = kept(firewall, "endpoints")
         for mapping in mappings:
             subnet = self.ec2.get_subnet(mapping["SubnetId"])
             if subnet.vpc_id != firewall.vpc_id or any(
@@ -229,7 +230,7 @@ class NetworkFirewall(Rules):
             firewall.subnet_mappings = [*firewall.subnet_mappings, {"IPAddressType": "IPV4", **mapping}]
 
     def _detach(self, firewall: NetworkFirewallModel, subnets: list[str]) -> None:
-        endpoints = vars(firewall).setdefault("kept_endpoints", {})
+        endpoints = kept(firewall, "endpoints")
         for subnet in subnets:
             if subnet in endpoints:
                 self.ec2.delete_vpc_endpoints([endpoints.pop(subnet)["id"]])

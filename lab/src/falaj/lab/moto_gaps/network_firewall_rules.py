@@ -11,19 +11,13 @@ from moto.moto_api._internal import mock_random
 from moto.networkfirewall.models import NetworkFirewallModel
 from moto.networkfirewall.responses import NetworkFirewallResponse
 
-Kept = dict[str, Any]
-"""What Network Firewall answers of one thing, by its own names."""
+from falaj.lab.moto_gaps.kept import Given, Kept, kept
+
 _IN_USE = "Unable to delete the object because it is still in use"
 
 
-class Base(NetworkFirewallResponse):
+class Base(Given, NetworkFirewallResponse):
     """A request to Network Firewall."""
-
-    @property
-    def given(self) -> Kept:
-        """The parameters of the request by their names in the API."""
-        parameters: Any = self.params
-        return parameters
 
     @property
     def ec2(self) -> EC2Backend:
@@ -31,8 +25,8 @@ class Base(NetworkFirewallResponse):
         return ec2_backends[self.current_account][self.region]
 
     def kept(self, kind: str) -> dict[str, Kept]:
-        """Return the policies or rule groups by ARN, as an attribute of moto's object: it is written down with it."""
-        return vars(self.networkfirewall_backend).setdefault(f"kept_{kind}", {})
+        """Return the policies or rule groups by ARN."""
+        return kept(self.networkfirewall_backend, kind)
 
     def all_firewalls(self) -> dict[str, NetworkFirewallModel]:
         """Return the firewalls by ARN."""

@@ -1,7 +1,5 @@
 """EC2's placement groups, which moto lacks. Weaker than AWS: no instance lies closer to another for them."""
 
-from typing import Any
-
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.exceptions import EC2ClientError
@@ -11,7 +9,8 @@ from moto.ec2.responses._base_response import EC2BaseResponse
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, EC2_RESOURCE_TO_PREFIX
 from moto.moto_api._internal import mock_random
 
-Kept = dict[str, Any]
+from falaj.lab.moto_gaps.kept import Kept, kept
+
 """What EC2 answers of one group, by its own names."""
 _STRATEGIES = {"cluster", "partition", "spread"}
 
@@ -80,8 +79,8 @@ class PlacementGroups(EC2BaseResponse):
 
 
 def _groups(backend: EC2Backend) -> dict[str, Kept]:
-    """Return the groups by name, as an attribute of moto's object: they are written down with it."""
-    return vars(backend).setdefault("kept_placement_groups", {})
+    """Return the groups by name."""
+    return kept(backend, "placement_groups")
 
 
 def _ids(backend: EC2Backend) -> set[str]:

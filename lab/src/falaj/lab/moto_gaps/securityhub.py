@@ -4,7 +4,6 @@ Weaker than AWS: no control is checked, and the catalogue of standards is the th
 """
 
 import json
-from typing import Any
 from urllib.parse import unquote
 
 from moto.securityhub import urls
@@ -12,7 +11,8 @@ from moto.securityhub.exceptions import SecurityHubClientError
 from moto.securityhub.models import SecurityHubBackend
 from moto.securityhub.responses import SecurityHubResponse
 
-Kept = dict[str, Any]
+from falaj.lab.moto_gaps.kept import Kept, kept
+
 _STANDARDS = {
     "aws-foundational-security-best-practices/v/1.0.0": "AWS Foundational Security Best Practices v1.0.0",
     "cis-aws-foundations-benchmark/v/3.0.0": "CIS AWS Foundations Benchmark v3.0.0",
@@ -142,7 +142,7 @@ class SecurityHub(SecurityHubResponse):
 
     @property
     def _standards(self) -> dict[str, Kept]:
-        return vars(self._hub).setdefault("kept_standards", {})
+        return kept(self._hub, "standards")
 
     @property
     def _tags(self) -> dict[str, str]:
