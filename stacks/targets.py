@@ -11,8 +11,21 @@ from platform_config import PlatformConfig, Target
 
 # The services that the components call, each of which the lab serves at one address.
 _SERVICES = (
-    *("accessanalyzer", "autoscaling", "backup", "cloudtrail", "cloudwatch", "configservice", "ec2", "ecr", "efs"),
-    *("eks", "fsx", "guardduty", "iam", "inspector2", "kms", "logs", "macie2", "networkfirewall", "organizations"),
+    *("accessanalyzer", "autoscaling", "backup", "budgets", "cloudtrail", "cloudwatch", "configservice", "ec2", "ecr"),
+    *(
+        "efs",
+        "eks",
+        "events",
+        "fsx",
+        "guardduty",
+        "iam",
+        "inspector2",
+        "kms",
+        "logs",
+        "macie2",
+        "networkfirewall",
+        "organizations",
+    ),
     *("route53resolver", "s3", "s3control", "securityhub", "sns", "sqs", "ssm", "sts"),
 )
 _NEEDED = {
