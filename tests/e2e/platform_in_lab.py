@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import boto3
-import hvac
 from inventory import Aws
 
 from falaj.lab.testing import RunningLab
@@ -79,21 +77,14 @@ class Platform:
 
     def aws(self, service: str) -> Any:
         """Return a client of the emulated AWS."""
-        env = self.lab.env
-        return boto3.client(
-            service,
-            endpoint_url=env["AWS_ENDPOINT_URL"],
-            region_name=env["AWS_REGION"],
-            aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
-        )
+        return self.lab.aws(service)
 
     def inventory(self) -> Mapping[str, frozenset[str]]:
         """Return what exists in AWS, Kubernetes and OpenBao, by names where things have one."""
         return {**self._aws_inventory(), **self._kubernetes_inventory(), **self._openbao_inventory()}
 
     def _aws_inventory(self) -> dict[str, frozenset[str]]:
-        found = Aws(self.lab.env).inventory()
+        found = Aws(self.lab).inventory()
         # moto keeps the network ACL of a deleted VPC.
         return {kind: frozenset(things) for kind, things in found.items() if kind != "network ACL"}
 
@@ -111,8 +102,7 @@ class Platform:
         return {kind: frozenset(names) for kind, names in found.items()}
 
     def _openbao_inventory(self) -> dict[str, frozenset[str]]:
-        env = self.lab.env
-        client = hvac.Client(url=env["VAULT_ADDR"], token=env["VAULT_TOKEN"], verify=env["VAULT_CACERT"])
+        client = self.lab.vault()
         return {
             "mounts": frozenset(client.sys.list_mounted_secrets_engines()["data"]),
             "auth methods": frozenset(client.sys.list_auth_methods()["data"]),

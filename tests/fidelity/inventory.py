@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-import boto3
 import listed_clusters
 import listed_identity
 import listed_network
@@ -13,6 +12,8 @@ from botocore.config import Config
 from listing import Client, Listing
 from normalize import Names
 from recorded import enacted
+
+from falaj.lab.testing import RunningLab
 
 # What a thing is in, the nearest first; the default VPC is in nothing, and known by its addresses.
 _PARENTS = ("SubnetId", "GroupId", "AvailabilityZone", "VpcId", "CidrBlock")
@@ -31,22 +32,14 @@ Held = Mapping[str, Mapping[str, list[Any]]]
 class Aws:
     """The emulated AWS of one lab."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = env
+    def __init__(self, lab: RunningLab) -> None:
+        self._lab = lab
         self._clients: dict[str, Client] = {}
 
     def client(self, service: str) -> Client:
         """Return the client of a service."""
         if service not in self._clients:
-            make: Any = boto3.client  # its stubs know services by their literal names only
-            self._clients[service] = make(
-                service,
-                endpoint_url=self._env["AWS_ENDPOINT_URL"],
-                region_name=self._env["AWS_REGION"],
-                aws_access_key_id=self._env["AWS_ACCESS_KEY_ID"],
-                aws_secret_access_key=self._env["AWS_SECRET_ACCESS_KEY"],
-                config=Config(retries={"total_max_attempts": 1}),
-            )
+            self._clients[service] = self._lab.aws(service, config=Config(retries={"total_max_attempts": 1}))
         return self._clients[service]
 
     def inventory(self) -> dict[str, dict[str, Any]]:

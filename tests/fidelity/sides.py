@@ -59,7 +59,7 @@ class Side:
     aws: Aws = field(init=False)
 
     def __post_init__(self) -> None:
-        self.aws = Aws(self.lab.env)
+        self.aws = Aws(self.lab)
 
     def run(self, *command: str, cwd: Path | None = None, check: bool = True, **variables: str) -> str:
         """Run a command inside the lab and return what it printed."""

@@ -3,12 +3,11 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import boto3
 import hvac
 
 from falaj.lab.testing import RunningLab
@@ -91,13 +90,12 @@ class Example:
 
     def aws(self, service: str, **more: Any) -> Any:
         """Return a client of the lab's AWS."""
-        return aws_client(self.lab.env, service, **more)
+        return self.lab.aws(service, **more)
 
     @cached_property
     def vault(self) -> hvac.Client:
         """A client of the lab's OpenBao that may do everything."""
-        env = self.lab.env
-        return hvac.Client(url=env["VAULT_ADDR"], token=env["VAULT_TOKEN"], verify=env["VAULT_CACERT"])
+        return self.lab.vault()
 
 
 def _moved(steps: Iterable[dict[str, Any]]) -> dict[str, tuple[str, set[str]]]:
@@ -108,18 +106,3 @@ def _moved(steps: Iterable[dict[str, Any]]) -> dict[str, tuple[str, set[str]]]:
         if "falaj:" not in step["urn"].split("::")[2].rpartition("$")[2]
         and (step["op"] not in UNCHANGED or step.get("detailedDiff"))
     }
-
-
-def aws_client(env: Mapping[str, str], service: str, **more: Any) -> Any:
-    """Return a client of the AWS that the variables of a lab name."""
-    make: Any = boto3.client
-    return make(
-        service,
-        **{
-            "endpoint_url": env["AWS_ENDPOINT_URL"],
-            "region_name": env["AWS_REGION"],
-            "aws_access_key_id": env["AWS_ACCESS_KEY_ID"],
-            "aws_secret_access_key": env["AWS_SECRET_ACCESS_KEY"],
-            **more,
-        },
-    )

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from pulumi.runtime.proto import provider_pb2
-from vault_lab import client, configuration, driving
+from vault_lab import configuration, driving
 
 from falaj.lab.provider.journal import Journal
 from falaj.lab.provider.kind import ProviderError
@@ -62,7 +62,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
 
 @pytest.fixture
 def bao(lab: RunningLab) -> hvac.Client:
-    return client(lab)
+    return lab.vault()
 
 
 @pytest.fixture

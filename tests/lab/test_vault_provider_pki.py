@@ -7,7 +7,7 @@ import hvac
 import pytest
 from cryptography import x509
 from pulumi.runtime.proto import provider_pb2
-from vault_lab import client, driving
+from vault_lab import driving
 
 from falaj.lab.provider.testing import Driver, Resource
 from falaj.lab.testing import RunningLab, temporary_lab
@@ -49,7 +49,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
 
 @pytest.fixture
 def bao(lab: RunningLab) -> hvac.Client:
-    return client(lab)
+    return lab.vault()
 
 
 @pytest.fixture

@@ -4,17 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import hvac
-
 from falaj.lab.provider.journal import Journal
 from falaj.lab.provider.testing import Driver
 from falaj.lab.provider.vault import VaultProvider
 from falaj.lab.testing import RunningLab
-
-
-def client(lab: RunningLab) -> hvac.Client:
-    """Return a client that may do everything."""
-    return hvac.Client(lab.env["VAULT_ADDR"], lab.env["VAULT_TOKEN"], verify=lab.env["VAULT_CACERT"])
 
 
 def configuration(lab: RunningLab) -> dict[str, Any]:
@@ -30,7 +23,7 @@ def configuration(lab: RunningLab) -> dict[str, Any]:
 @contextmanager
 def driving(lab: RunningLab) -> Iterator[Driver]:
     """Yield a provider told everything by its configuration; what is left in OpenBao afterwards is removed."""
-    bao = client(lab)
+    bao = lab.vault()
     yield Driver(VaultProvider(Journal(None))).configure(**configuration(lab))
     for path in bao.sys.list_mounted_secrets_engines()["data"]:
         if path.startswith("test-"):

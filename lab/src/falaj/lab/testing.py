@@ -12,6 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import boto3
+import hvac
+
 
 @dataclass(frozen=True)
 class RunningLab:
@@ -37,6 +40,21 @@ class RunningLab:
         """Return how each service is, as `falaj-lab status --json` says it."""
         answer = json.loads(self.run("status", "--json", check=False).stdout)
         return {service["name"]: service for service in answer["services"]}
+
+    def aws(self, service: str, **more: Any) -> Any:
+        """Return a boto3 client of the lab's AWS; ``more`` are further arguments of it, or others."""
+        make: Any = boto3.client  # its stubs know services by their literal names only
+        told = {
+            "endpoint_url": self.env["AWS_ENDPOINT_URL"],
+            "region_name": self.env["AWS_REGION"],
+            "aws_access_key_id": self.env["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": self.env["AWS_SECRET_ACCESS_KEY"],
+        }
+        return make(service, **{**told, **more})
+
+    def vault(self) -> hvac.Client:
+        """Return a client of the lab's OpenBao that may do everything."""
+        return hvac.Client(self.env["VAULT_ADDR"], self.env["VAULT_TOKEN"], verify=self.env["VAULT_CACERT"])
 
     @cached_property
     def env(self) -> Mapping[str, str]:
