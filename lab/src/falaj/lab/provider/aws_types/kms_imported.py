@@ -3,7 +3,15 @@
 import base64
 from collections.abc import Iterator
 
-from falaj.lab.provider.aws_types.kms import all_tags, find_key, put_policy, put_tags, schedule_deletion
+from falaj.lab.provider.aws_types.kms import (
+    POLICY_AND_TAGS,
+    PUT_DESCRIPTION,
+    all_tags,
+    find_key,
+    put_policy,
+    put_tags,
+    schedule_deletion,
+)
 from falaj.lab.provider.aws_types.session import Aws
 from falaj.lab.provider.aws_types.table import Call, Look, Put, outside, resource
 from falaj.lab.provider.kind import Change, GoneError
@@ -80,14 +88,13 @@ EXTERNAL_KEY = resource(
             "KeyMetadata",
             "arn description enabled expirationModel keyState keyUsage keySpec multiRegion validTo",
         ),
-        Look("kms.get_key_policy", {"KeyId": "@id", "PolicyName": "default"}, fields="policy"),
-        Look("kms.list_resource_tags", {"KeyId": "@id"}, fields="tags"),
+        *POLICY_AND_TAGS,
     ],
     update=[
         # The state of a key that was just made has no material yet: what is wanted differs from what is observed.
         Put("keyMaterialBase64 validTo", _import),
         Put("enabled", _enable),
-        Put("description", Call("kms.update_key_description", {"KeyId": "@id", "Description": "@description"})),
+        PUT_DESCRIPTION,
         Put("policy", put_policy),
         Put("tags", put_tags),
     ],
