@@ -111,6 +111,17 @@ class TenantRef(TypedDict):
     """Owner, cost centre, environment and classification, as labels."""
 
 
+class QueuesRef(TypedDict):
+    """The queues of a ``GpuQueues`` as another component takes them."""
+
+    queues: pulumi.Input[dict[str, str]]
+    """Name of the ClusterQueue of each tenant, by tenant."""
+    departments: pulumi.Input[dict[str, str]]
+    """Department of each tenant that has one, by tenant."""
+    tiers: pulumi.Input[list[str]]
+    """Tiers that work may name: members of ``Tier``."""
+
+
 class FileSystemRef(TypedDict):
     """A ``SharedFileSystem`` as another component takes it."""
 
