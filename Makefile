@@ -12,7 +12,7 @@ UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
 UV := $(or $(shell command -v uv),$(CACHE)/uv/$(UV_VERSION)/bin/uv)
 BIN := .venv/bin
 LAB := $(BIN)/falaj-lab
-MEMBERS := components policies lab
+MEMBERS := components policies lab scheduler
 
 export UV_PYTHON_DOWNLOADS := never
 
