@@ -5,9 +5,11 @@ from typing import NotRequired, TypedDict
 import pulumi
 
 from falaj.components.classification import Classification
-from falaj.components.node_pool import CapacityType, NodePool, NodePoolArgs, Taint
+from falaj.components.errors import ConfigError
+from falaj.components.instance_facts import InstanceFacts, instance_types
+from falaj.components.node_pool import CapacityType, NodePool, NodePoolArgs, Taint, check_instance_types
 from falaj.components.ownership import Ownership
-from falaj.components.refs import ClusterRef, KeyRef, NetworkRef
+from falaj.components.refs import ClusterRef, KeyRef, NetworkRef, PoolRef
 
 # The label and the taint that NVIDIA's own operator and most charts use.
 GPU_LABEL = "nvidia.com/gpu.present"
@@ -56,8 +58,12 @@ class GpuNodePool(pulumi.ComponentResource):
     """Name of the pool: of the node group and of the nodes' label ``pool``."""
     role_arn: pulumi.Output[str]
     """ARN of the nodes' role."""
+    ref: PoolRef
+    """The pool as other components take it."""
 
     def __init__(self, name: str, args: GpuNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        types = check_instance_types(f"{name}.instance_types", args["instance_types"])
+        facts = [_facts(f"{name}.instance_types", each) for each in types]
         super().__init__("falaj:index:GpuNodePool", name, dict(args), opts)
         defaults: NodePoolArgs = {"pool_name": name, "disk_gib": 500, **args}
         pool = NodePool(
@@ -72,4 +78,17 @@ class GpuNodePool(pulumi.ComponentResource):
         )
         self.pool_name = pool.pool_name
         self.role_arn = pool.role_arn
-        self.register_outputs({"poolName": self.pool_name, "roleArn": self.role_arn})
+        self.ref = {
+            "pool_name": self.pool_name,
+            "node_labels": {"pool": defaults.get("pool_name", name)},
+            "resource": "nvidia.com/gpu",
+            "max_gpus": int(args["max_nodes"]) * min(each.gpus for each in facts),
+            "gpu_model": facts[0].gpu,
+        }
+        self.register_outputs({"poolName": self.pool_name, "roleArn": self.role_arn, "ref": self.ref})
+
+
+def _facts(field: str, instance_type: str) -> InstanceFacts:
+    if instance_type not in instance_types():
+        raise ConfigError(field, instance_type, f"must be among the GPU types {', '.join(instance_types())}")
+    return instance_types()[instance_type]

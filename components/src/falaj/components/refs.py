@@ -77,6 +77,21 @@ class ClusterRef(TypedDict):
     """Certificate authority of the API server, PEM."""
 
 
+class PoolRef(TypedDict):
+    """A ``GpuNodePool`` as another component takes it."""
+
+    pool_name: pulumi.Input[str]
+    """Name of the pool."""
+    node_labels: pulumi.Input[dict[str, str]]
+    """Labels that select this pool's nodes and no others."""
+    resource: pulumi.Input[str]
+    """What a pod asks for: ``nvidia.com/gpu``, or what a partition or a slice of a GPU is called."""
+    max_gpus: pulumi.Input[int]
+    """How many of ``resource`` the pool has when it is at its largest."""
+    gpu_model: pulumi.Input[str]
+    """Model of the GPUs, for example ``H200``."""
+
+
 class VaultRef(TypedDict):
     """A ``SecretsVault`` as another component takes it."""
 
