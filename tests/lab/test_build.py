@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 import zipfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -114,6 +115,14 @@ def test_a_command_is_built_from_its_pinned_module(go, quiet, tmp_path):
     assert [p.name for p in hello().cached.parent.iterdir()] == ["hello"]
     assert list((tmp_path / "cache" / "build").iterdir()) == []
     assert "build hello: done" in said(quiet)
+
+
+def test_files_of_its_module_are_kept_beside_a_command(go, quiet):
+    tool = replace(hello(), made_from=GoCommand("hello", "example.com/hello/cmd/hello", ("cmd", "go.mod")))
+    make(go, quiet, tool)
+    kept = tool.cached.parent / "data"
+    assert (kept / "cmd" / "hello" / "main.go").read_text() == MAIN
+    assert (kept / "go.mod").read_text().startswith("module example.com/hello")
 
 
 def test_no_c_compiler_is_needed(go, quiet, monkeypatch, tmp_path):

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 
-from falaj.lab.services import ask
+from falaj.lab.loopback import ask
 from falaj.lab.state import Lab
 from falaj.lab.testing import RunningLab, person, temporary_lab
 

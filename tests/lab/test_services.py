@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from falaj.lab import services
+from falaj.lab import loopback, services
 from falaj.lab.errors import LabError
-from falaj.lab.services import DATA, SERVICES, Service, ask, prepare, remember_only, services_of
+from falaj.lab.loopback import ask
+from falaj.lab.services import DATA, SERVICES, Service, prepare, remember_only, services_of
 from falaj.lab.state import Lab
 
 
@@ -167,6 +168,6 @@ def test_a_server_without_the_labs_certificate_is_not_asked(echo: Lab, made: Lab
 
 
 def test_rights_that_the_api_server_refuses_are_an_error(monkeypatch: pytest.MonkeyPatch, made: Lab) -> None:
-    monkeypatch.setattr(services, "ask", lambda *_, **__: (403, b"no"))
+    monkeypatch.setattr(loopback, "ask", lambda *_, **__: (403, b"no"))
     with pytest.raises(LabError, match=r"falaj:admins.*403"):
         services.grant_rights(made)

@@ -218,7 +218,7 @@ def test_a_second_run_waits_for_the_first_and_makes_nothing_again(tmp_path, monk
 
 
 def test_the_core_is_what_every_lab_needs():
-    kubernetes = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kubectl"}
+    kubernetes = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kueue", "kwok", "kubectl"}
     assert set(tools.CORE) == {"pulumi", "pulumi-resource-kubernetes", "bao", *kubernetes}
 
 

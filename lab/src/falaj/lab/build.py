@@ -200,6 +200,7 @@ def _make(workshop: Workshop, tools: Sequence[Tool], task: Task) -> None:
     for tool, command in zip(tools, commands, strict=True):
         with publish(tool.cached.parent) as part:
             (workshop.folder / "bin" / program_name(command.package)).rename(part / tool.name)
+            _keep(command, workshop, part / "data")
 
 
 def apply(patch: Patch, workshop: Workshop, copy: Path) -> None:
@@ -238,6 +239,19 @@ def edit(text: str, edit: Edit) -> str:
     if missing := [name for name in edit.keep if name not in found]:
         raise LabError(f"does not find {', '.join(missing)}, which it keeps")
     return text
+
+
+def _keep(command: GoCommand, workshop: Workshop, folder: Path) -> None:
+    """Copy what a command needs of its own module's files."""
+    if not command.data:
+        return
+    module = Path(workshop.run("list", *FLAGS, "-f", "{{.Module.Dir}}", command.package).splitlines()[-1])
+    for name in command.data:
+        for source in (module / name, *(module / name).rglob("*")):
+            target = folder / source.relative_to(module)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_file():
+                shutil.copyfile(source, target)
 
 
 def _sources(workshop: Workshop, packages: Sequence[str], task: Task) -> Sources:

@@ -62,6 +62,7 @@ CERTIFICATES = (
     Certificate("kube-controller-manager-server", "kube-controller-manager", hosts=LOOPBACK),
     Certificate("kube-scheduler-server", "kube-scheduler", hosts=LOOPBACK),
     Certificate("kwok-server", "kwok", hosts=LOOPBACK),
+    Certificate("kueue-server", "kueue", hosts=LOOPBACK),
     Certificate("openbao", "openbao", hosts=LOOPBACK),
     Certificate("etcd", "etcd", hosts=LOOPBACK, authority="etcd-ca"),
     Certificate("etcd-peer", "etcd", hosts=LOOPBACK, authority="etcd-ca"),
@@ -75,6 +76,7 @@ CERTIFICATES = (
     Certificate("kube-scheduler", "system:kube-scheduler", kubeconfig=True),
     Certificate("kwok", "falaj:kwok", kubeconfig=True),
     Certificate("eks-nodes", "falaj:eks-nodes", kubeconfig=True),
+    Certificate("kueue", "falaj:kueue", kubeconfig=True),
 )
 AUTHORITIES = ("ca", "etcd-ca", "front-proxy-ca")
 

@@ -1,9 +1,8 @@
 """The services of a lab, as a table: what each needs, how it is started, when it answers and what follows then."""
 
 import base64
-import http.client
+import http
 import json
-import ssl
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,17 +12,15 @@ from pathlib import Path
 
 import yaml
 
-from falaj.lab import openbao
+from falaj.lab import kueue, openbao
 from falaj.lab.certificates import SERVICE_CIDR, ensure_certificates, kubeconfig_path
 from falaj.lab.environment import environment
 from falaj.lab.errors import LabError
+from falaj.lab.loopback import apply, ask
 from falaj.lab.state import Lab, write_private
 
 Binaries = Mapping[str, Path]
 """Where the tools are: the name of each to its executable."""
-
-TIMEOUT = 2.0
-"""Seconds that one health check may take."""
 
 POD_CIDR = "100.64.0.0/16"
 """Addresses that KWOK gives to pods: what EKS uses for pods beside a VPC's own."""
@@ -38,12 +35,14 @@ class Service:
     name: str
     command: Callable[[Lab, Binaries], list[str]]
     answers: Callable[[Lab], bool]
-    """Whether it does its work, asked within `TIMEOUT`; may raise OSError or HTTPException for no."""
+    """Whether it does its work, asked within `loopback.TIMEOUT`; may raise OSError or HTTPException for no."""
     needs: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
     deadline: float = 60
     """Seconds from its start until it has to answer."""
     environment: Callable[[Lab], Mapping[str, str]] = lambda _: {}
+    before_start: Callable[[Lab, Binaries], None] | None = None
+    """What has to be there each time before it is started; asked of services that it needs."""
     after_start: Callable[[Lab], None] | None = None
     """What to do, each time that it has started, before others may rely on it."""
     healthy: Callable[[Lab], bool] | None = None
@@ -230,51 +229,12 @@ def answers_at(port: str, path: str, authority: str | None = "ca", client: str |
     return lambda lab: ask(lab, port, "GET", path, authority=authority, client=client)[0] == http.HTTPStatus.OK
 
 
-def ask(
-    lab: Lab,
-    port: str,
-    method: str,
-    path: str,
-    *,
-    authority: str | None = "ca",
-    client: str | None = None,
-    body: str | None = None,
-    headers: Mapping[str, str] | None = None,
-    timeout: float = TIMEOUT,
-) -> tuple[int, bytes]:
-    """Send one request to a service of the lab, never through a proxy, and return the status and the answer."""
-    number = lab.ports()[port]
-    if authority is None:
-        connection = http.client.HTTPConnection("127.0.0.1", number, timeout=timeout)
-    else:
-        context = ssl.create_default_context(cafile=lab.root / "pki" / f"{authority}.crt")
-        if client:
-            context.load_cert_chain(lab.root / "pki" / f"{client}.crt", lab.root / "pki" / f"{client}.key")
-        connection = http.client.HTTPSConnection("127.0.0.1", number, timeout=timeout, context=context)
-    try:
-        connection.request(method, path, body, dict(headers or {}))
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
-
-
 def grant_rights(lab: Lab) -> None:
-    """Apply the rights of the lab's own identities, with the one certificate that needs none."""
-    for line in yaml.safe_load_all((DATA / "kubernetes" / "rbac.yaml").read_text()):
-        kind, name = line["kind"].lower() + "s", line["metadata"]["name"]
-        status, answer = ask(
-            lab,
-            "kube-apiserver",
-            "PATCH",
-            f"/apis/rbac.authorization.k8s.io/v1/{kind}/{name}?fieldManager=falaj-lab&force=true",
-            client="bootstrap",
-            body=json.dumps(line),
-            headers={"Content-Type": "application/apply-patch+yaml"},
-            timeout=10,
-        )
-        if status >= http.HTTPStatus.BAD_REQUEST:
-            raise LabError(f"the API server refused {kind}/{name} ({status}): {answer.decode(errors='replace')}")
+    """Apply the rights of the lab's own identities; where Kueue does not run, nothing waits for it."""
+    for manifest in yaml.safe_load_all((DATA / "kubernetes" / "rbac.yaml").read_text()):
+        apply(lab, manifest)
+    if "kueue" not in {service.name for service in services_of(lab)}:
+        kueue.forget_webhooks(lab)
 
 
 SERVICES: tuple[Service, ...] = (
@@ -308,6 +268,14 @@ SERVICES: tuple[Service, ...] = (
         ports=("kube-scheduler",),
     ),
     Service("kwok", kwok, answers_at("kwok", "/healthz"), needs=("kube-apiserver",), ports=("kwok",)),
+    Service(
+        "kueue",
+        kueue.command,
+        answers_at("kueue", "/readyz", authority=None),
+        needs=("kube-apiserver",),
+        ports=("kueue", "kueue-webhook", "kueue-metrics"),
+        before_start=kueue.install,
+    ),
     Service("moto", moto, moto_answers, ports=("moto",), environment=root_credentials),
     Service(
         "openbao",

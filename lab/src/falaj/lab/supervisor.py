@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -144,6 +145,9 @@ class Supervisor:
 
     async def start(self, service: Service) -> Process:
         """Start a service's process, with an environment of its own: nothing of the person's leaks into it."""
+        if service.before_start:
+            prepare = partial(service.before_start, self.lab, self.binaries)
+            await asyncio.get_running_loop().run_in_executor(self.threads, prepare)
         environment = {name: os.environ[name] for name in ("PATH", "LANG", "TZ") if name in os.environ}
         environment |= {"HOME": str(self.lab.folder("run", "home")), **service.environment(self.lab)}
         with append_private(log_path(self.lab, service.name)) as log:

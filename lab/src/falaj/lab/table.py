@@ -26,6 +26,8 @@ class GoCommand:
 
     module: str
     package: str
+    data: tuple[str, ...] = ()
+    """Files and folders of the package's module that are kept beside the program, below ``data``."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,9 @@ def recipe(module: str) -> str:
     for file in sorted((MODULES / module).iterdir()):
         digest.update(file.read_bytes())
     digest.update(repr((modules()[module].variables, modules()[module].patches)).encode())
+    kept = [row["data"] for row in data()["tools"].values() if row.get("module") == module and "data" in row]
+    if kept:
+        digest.update(repr(kept).encode())
     return digest.hexdigest()[:8]
 
 
@@ -172,7 +177,7 @@ def find(name: str) -> Tool:
 def _tool(name: str, row: Mapping[str, Any]) -> Tool:
     """Read one row of the table."""
     made_from = (
-        GoCommand(row["module"], row["package"])
+        GoCommand(row["module"], row["package"], tuple(row.get("data", ())))
         if "package" in row
         else Wheel(row["wheel"], tuple(row["sha256"]), row["program"])
     )

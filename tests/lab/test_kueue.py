@@ -1,0 +1,165 @@
+"""Kueue in the lab: its types and webhooks from its own module, called by URL, for the work of tenants alone."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from falaj.lab import kueue
+from falaj.lab.certificates import ensure_certificates
+from falaj.lab.loopback import ask
+from falaj.lab.services import prepare, remember_only
+from falaj.lab.state import Lab
+from falaj.lab.table import find
+from falaj.lab.testing import RunningLab, temporary_lab
+
+MANIFEST = """
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingWebhookConfiguration
+metadata: {name: mutating-webhook-configuration}
+webhooks:
+- name: mjob.kb.io
+  clientConfig: {service: {name: webhook-service, namespace: system, path: /mutate-batch-v1-job}}
+  rules: [{apiGroups: [batch], apiVersions: [v1], operations: [CREATE], resources: [jobs]}]
+- name: mrayjob.kb.io
+  clientConfig: {service: {name: webhook-service, namespace: system, path: /mutate-ray-io-v1-rayjob}}
+  rules: [{apiGroups: [ray.io], apiVersions: [v1], operations: [CREATE], resources: [rayjobs]}]
+- name: mworkload.kb.io
+  clientConfig: {service: {name: webhook-service, namespace: system, path: /mutate-kueue}}
+  rules: [{apiGroups: [kueue.x-k8s.io], apiVersions: [v1beta2], operations: [CREATE], resources: [workloads]}]
+"""
+
+
+def test_webhooks_are_called_by_url_and_only_for_kinds_of_work_that_kueue_manages(tmp_path: Path) -> None:
+    (tmp_path / "manifests.yaml").write_text(MANIFEST)
+    (made,) = kueue.webhooks(tmp_path / "manifests.yaml", "https://127.0.0.1:1", "Y2E=")
+    assert made["metadata"]["name"] == "kueue-mutating"
+    assert {each["name"]: each["clientConfig"]["url"] for each in made["webhooks"]} == {
+        "mjob.kb.io": "https://127.0.0.1:1/mutate-batch-v1-job",
+        "mworkload.kb.io": "https://127.0.0.1:1/mutate-kueue",
+    }
+
+
+def test_work_of_namespaces_that_are_no_tenants_does_not_depend_on_kueue(tmp_path: Path) -> None:
+    (tmp_path / "manifests.yaml").write_text(MANIFEST)
+    (made,) = kueue.webhooks(tmp_path / "manifests.yaml", "https://127.0.0.1:1", "Y2E=")
+    selectors = {each["name"]: each.get("namespaceSelector") for each in made["webhooks"]}
+    of_tenants = {"matchExpressions": [{"key": "falaj.dev/tenant", "operator": "Exists"}]}
+    assert selectors == {"mjob.kb.io": of_tenants, "mworkload.kb.io": None}
+
+
+def test_a_definition_is_converted_by_url_and_otherwise_left_as_it_is() -> None:
+    text = "---\nkind: CustomResourceDefinition\nspec:\n  group: kueue.x-k8s.io\n  spec:\n    a: b\n"
+    made = yaml.safe_load(kueue.converted(text, {"url": "https://127.0.0.1:1/convert", "caBundle": "Y2E="}))
+    conversion = made["spec"].pop("conversion")
+    assert conversion["webhook"]["clientConfig"]["url"] == "https://127.0.0.1:1/convert"
+    assert made == yaml.safe_load(text)
+
+
+def test_what_kueue_reads_is_the_committed_configuration_on_loopback(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "lab")
+    prepare(lab)
+    ensure_certificates(lab, lab.ports()["kube-apiserver"])
+    words = kueue.command(lab, {"kueue": Path("/tools/kueue")})
+    read = json.loads(Path(words[1].partition("=")[2]).read_text())
+    written = yaml.safe_load(kueue.CONFIGURATION.read_text())
+    assert {name: read[name] for name in written} == written
+    assert read["webhook"]["host"] == "127.0.0.1"
+    assert read["metrics"]["bindAddress"].startswith("127.0.0.1:")
+
+
+@pytest.mark.lab
+def test_the_types_come_with_the_program(lab: RunningLab) -> None:
+    folder = find("kueue").cached.parent / "data" / "config" / "components"
+    assert (folder / "crd" / "bases" / "kueue.x-k8s.io_workloads.yaml").is_file()
+    served = lab.run("exec", "--", "kubectl", "get", "crd", "-o", "name").stdout
+    assert "customresourcedefinition.apiextensions.k8s.io/workloads.kueue.x-k8s.io" in served
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory):
+    only = ["kueue", "kwok", "kube-scheduler", "kube-controller-manager"]
+    with temporary_lab(tmp_path_factory.mktemp("kueue") / "state", only=only) as running:
+        yield running
+
+
+QUEUE = """
+{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "vision", "labels": {"falaj.dev/tenant": "vision"}}}
+---
+{"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "ResourceFlavor", "metadata": {"name": "gpu"}}
+---
+apiVersion: kueue.x-k8s.io/v1beta2
+kind: ClusterQueue
+metadata: {name: vision}
+spec:
+  namespaceSelector: {}
+  resourceGroups:
+  - coveredResources: [nvidia.com/gpu]
+    flavors: [{name: gpu, resources: [{name: nvidia.com/gpu, nominalQuota: 8}]}]
+---
+apiVersion: kueue.x-k8s.io/v1beta1
+kind: LocalQueue
+metadata: {name: default, namespace: vision}
+spec: {clusterQueue: vision}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: node-a, annotations: {kwok.x-k8s.io/node: fake}}
+status: {allocatable: {cpu: "96", memory: 512Gi, pods: "110", nvidia.com/gpu: "8"}, capacity: {cpu: "96"}}
+"""
+JOB = """
+apiVersion: batch/v1
+kind: Job
+metadata: {name: NAME, namespace: NAMESPACE}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+      - {name: main, image: none, resources: {requests: {cpu: "90", memory: 1Gi}, limits: {nvidia.com/gpu: "GPUS"}}}
+"""
+
+
+def job(name: str, gpus: int, namespace: str = "vision") -> str:
+    return JOB.replace("NAMESPACE", namespace).replace("NAME", name).replace("GPUS", str(gpus))
+
+
+def kubectl(lab: RunningLab, tmp_path: Path, manifest: str, *arguments: str) -> None:
+    path = tmp_path / "manifest.yaml"
+    path.write_text(manifest)
+    lab.run("exec", "--", "kubectl", "apply", "--server-side", "-f", str(path), *arguments)
+
+
+@pytest.mark.lab
+def test_a_job_waits_for_its_share_and_is_done_when_it_has_it(lab: RunningLab, tmp_path: Path) -> None:
+    kubectl(lab, tmp_path, QUEUE)
+    wait = ("exec", "--", "kubectl", "wait", "--timeout=60s", "-n", "vision")
+    lab.run(*wait, "localqueue/default", "--for=condition=Active")
+    kubectl(lab, tmp_path, job("fits", 8))
+    kubectl(lab, tmp_path, job("never-fits", 9))
+    lab.run(*wait, "job/fits", "--for=condition=Complete")
+    refused = lab.run("exec", "--", "kubectl", "get", "workloads", "-n", "vision", "-o", "json").stdout
+    said = [
+        condition["message"]
+        for each in json.loads(refused)["items"]
+        if each["metadata"]["ownerReferences"][0]["name"] == "never-fits"
+        for condition in each["status"]["conditions"]
+    ]
+    assert any("insufficient quota for nvidia.com/gpu in flavor gpu" in message for message in said), said
+
+
+@pytest.mark.lab
+def test_work_outside_tenants_needs_no_queue(lab: RunningLab, tmp_path: Path) -> None:
+    kubectl(lab, tmp_path, job("free", 1, namespace="default"))
+    lab.run("exec", "--", "kubectl", "wait", "--timeout=60s", "job/free", "--for=condition=Complete")
+
+
+@pytest.mark.lab
+def test_without_kueue_no_webhook_of_it_is_left(lab: RunningLab) -> None:
+    state = Lab(lab.root)
+    remember_only(state, ["kube-controller-manager"])
+    lab.run("down")
+    lab.run("up")
+    path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/kueue-mutating"
+    assert ask(state, "kube-apiserver", "GET", path, client="bootstrap")[0] == 404
