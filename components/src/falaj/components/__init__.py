@@ -5,6 +5,8 @@ from falaj.components.backup import Backup, BackupArgs
 from falaj.components.backup_role import BackupResource
 from falaj.components.classification import Classification
 from falaj.components.cluster import Cluster, ClusterArgs
+from falaj.components.cluster_access import ClusterMember
+from falaj.components.cluster_addons import Addon, ClusterAddon
 from falaj.components.cost_budget import CostBudget, CostBudgetArgs
 from falaj.components.data_store import DataStore, DataStoreArgs
 from falaj.components.detective_baseline import DetectiveBaseline, DetectiveBaselineArgs
@@ -46,6 +48,7 @@ from falaj.components.vault_pki import RootAuthority
 from falaj.components.vault_policies import PipelineStage
 
 __all__ = [
+    "Addon",
     "AuditBy",
     "AuditDevice",
     "AuditTrail",
@@ -56,7 +59,9 @@ __all__ = [
     "CapacityType",
     "Classification",
     "Cluster",
+    "ClusterAddon",
     "ClusterArgs",
+    "ClusterMember",
     "ClusterRef",
     "ConfigError",
     "CostBudget",

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import re
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -13,23 +12,24 @@ import yaml
 
 from falaj.components.checks import dns_label, principals
 from falaj.components.classification import Classification
+from falaj.components.cluster_access import ClusterMember, check_members, let_in
+from falaj.components.cluster_addons import ClusterAddon, check_addons, make_addons, pod_trust
 from falaj.components.documents import allow, document, service_trust
 from falaj.components.errors import ConfigError
+from falaj.components.kubernetes_versions import check_day, check_version
 from falaj.components.log_group import check_retention, encrypted_log_group
 from falaj.components.ownership import Ownership, labels
 from falaj.components.refs import ClusterRef, KeyRef, NetworkRef, key_arn, pick
 from falaj.components.regime import Regime, check_regime
 
 LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
-# Older versions have left EKS's standard support; AWS itself ends the list at the other side.
-_OLDEST_MINOR = 34
 
 
 class ClusterArgs(TypedDict):
     """What may be said of a cluster."""
 
     version: str
-    """Kubernetes version, for example ``1.35``; one in EKS's standard support."""
+    """Kubernetes version, for example ``1.35``; one in EKS's standard support, up one minor version at a time."""
     network: pulumi.Input[NetworkRef]
     """Where the cluster lives: ``ref`` of a ``Network``."""
     key: pulumi.Input[KeyRef]
@@ -44,16 +44,22 @@ class ClusterArgs(TypedDict):
     """Name of the cluster. Default: the component's name."""
     administrators: NotRequired[list[str]]
     """ARNs of the roles that administer the cluster; its creator is none by itself. Default: nobody."""
+    members: NotRequired[list[ClusterMember]]
+    """IAM roles as members of Kubernetes groups, for example of a tenant's. Default: nobody."""
+    addons: NotRequired[list[ClusterAddon]]
+    """Further add-ons, or what is to be different about one of the four. Default: the four, as pinned."""
     log_days: NotRequired[int]
     """Days that control-plane logs are kept. Default: 365."""
     kubeconfig_path: NotRequired[str]
     """Kubeconfig of an API server that stands in for the cluster's, as in the lab. Default: the cluster's own."""
+    as_of: NotRequired[str]
+    """Day on which the version has to be supported, for example ``2027-01-31``. Default: today."""
 
 
 class Cluster(pulumi.ComponentResource):
-    """One EKS control plane and the Kubernetes provider for what runs on it.
+    """One EKS control plane with its add-ons, and the Kubernetes provider for what runs on it.
 
-    Serves ISO/IEC 27001:2022 A.8.5, A.8.15, A.8.21 and A.8.24.
+    Serves ISO/IEC 27001:2022 A.8.2, A.8.5, A.8.8, A.8.15, A.8.19, A.8.21, A.8.22 and A.8.24.
     Raises ``ConfigError`` for a value that it refuses, before any resource exists.
     """
 
@@ -71,15 +77,20 @@ class Cluster(pulumi.ComponentResource):
         classification = Classification(args.get("classification", Classification.RESTRICTED))
         check_regime(f"{name}.regime", regime)
         cluster_name = dns_label(f"{name}.cluster_name", args.get("cluster_name", name), longest=100)
-        version = check_version(f"{name}.version", args["version"])
-        days = check_retention(f"{name}.log_days", args.get("log_days", 365))
-        administrators = principals(f"{name}.administrators", args.get("administrators", []))
-        tags = labels(f"{name}.ownership", args["ownership"], classification)
         path = args.get("kubeconfig_path")
         stand_in = read_kubeconfig(f"{name}.kubeconfig_path", path) if path else None
+        version, day = args["version"], check_day(f"{name}.as_of", args.get("as_of"))
+        warning = check_version(f"{name}.version", version, day, served=stand_in is None)
+        addons = check_addons(f"{name}.addons", args.get("addons", []), version, classification)
+        days = check_retention(f"{name}.log_days", args.get("log_days", 365))
+        administrators = principals(f"{name}.administrators", args.get("administrators", []))
+        members = check_members(f"{name}.members", args.get("members", []), administrators)
+        tags = labels(f"{name}.ownership", args["ownership"], classification)
         secrets_key = key_arn(f"{name}.key", args["key"], classification)
 
         super().__init__("falaj:index:Cluster", name, dict(args), opts)
+        if warning:
+            pulumi.log.warn(warning, self)
         child = pulumi.ResourceOptions(parent=self)
         role, grants = _cluster_role(name, secrets_key, regime, tags, child)
         # EKS would make this log group itself, unencrypted and kept for ever: it has to be there first.
@@ -104,8 +115,8 @@ class Cluster(pulumi.ComponentResource):
             tags=tags,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[logs, *grants]),
         )
-        for principal in administrators:
-            _administrator(name, cluster, principal, tags, child)
+        let_in(name, cluster, administrators, members, tags=tags, opts=child)
+        make_addons(name, cluster, addons, trust=pod_trust(regime, cluster_name), tags=tags, opts=child)
 
         self.cluster_name = cluster.name
         self.arn = cluster.arn
@@ -134,14 +145,6 @@ class Cluster(pulumi.ComponentResource):
     def provider(self) -> k8s.Provider:
         """The Kubernetes provider of this cluster, for ``ResourceOptions(providers=[cluster.provider])``."""
         return self._kubernetes
-
-
-def check_version(field: str, version: str) -> str:
-    """Return the version if EKS could still support it."""
-    match = re.fullmatch(r"1\.(\d+)", version)
-    if not match or int(match[1]) < _OLDEST_MINOR:
-        raise ConfigError(field, version, f"must be a Kubernetes version such as 1.{_OLDEST_MINOR} or newer")
-    return version
 
 
 def read_kubeconfig(field: str, path: str) -> tuple[str, str]:
@@ -205,24 +208,6 @@ def _cluster_role(
         opts=opts,
     )
     return role, [policy, secrets]
-
-
-def _administrator(
-    name: str, cluster: aws.eks.Cluster, principal: str, tags: dict[str, str], opts: pulumi.ResourceOptions
-) -> None:
-    """Let one IAM role administer the cluster, visibly, by an access entry."""
-    label = principal.rsplit("/", 1)[-1]
-    entry = aws.eks.AccessEntry(
-        f"{name}-access-{label}", cluster_name=cluster.name, principal_arn=principal, tags=tags, opts=opts
-    )
-    aws.eks.AccessPolicyAssociation(
-        f"{name}-access-{label}-admin",
-        cluster_name=cluster.name,
-        principal_arn=entry.principal_arn,
-        policy_arn="arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy",
-        access_scope={"type": "cluster"},
-        opts=opts,
-    )
 
 
 def _ref(cluster: aws.eks.Cluster, endpoint: pulumi.Input[str], authority: pulumi.Input[str]) -> ClusterRef:
