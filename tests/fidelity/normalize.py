@@ -33,6 +33,7 @@ VOLATILE = frozenset(
         "certificateAuthority",
         # moto draws the addresses of network interfaces, not from their subnets, and the elastic ones.
         "MacAddress",
+        "PublicDnsName",
         "PrivateDnsName",
         "PrivateIpAddress",
         "PrivateIp",
@@ -41,6 +42,10 @@ VOLATILE = frozenset(
         "publicIp",
         "publicDns",
         "ipv4",
+        # An elastic address tells what it is associated with only once it was read again.
+        "AssociationId",
+        "associationId",
+        "networkInterface",
         # moto draws the hosted zones of endpoints, too short to be told from a word.
         "HostedZoneId",
         "hostedZoneId",

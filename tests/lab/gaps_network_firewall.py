@@ -192,6 +192,14 @@ def a_firewall_tells_its_present_tags(aws: Aws) -> bool:
     return api.describe_firewall(FirewallArn=arn)["Firewall"]["Tags"] == [{"Key": "b", "Value": "2"}]
 
 
+def policies_and_rule_groups_are_listed(aws: Aws) -> bool:
+    api = firewalls(aws)
+    group = rule_group(aws)
+    of_group = policy(aws, group)
+    groups = [each["Arn"] for each in api.list_rule_groups()["RuleGroups"]]
+    return group in groups and of_group in [each["Arn"] for each in api.list_firewall_policies()["FirewallPolicies"]]
+
+
 GAPS = [
     a_rule_group_is_kept_and_changed_by_who_saw_it_last,
     a_policy_refers_to_rule_groups_that_exist_in_its_order,
@@ -200,4 +208,5 @@ GAPS = [
     a_protected_firewall_stays_as_it_is,
     a_firewall_s_logs_go_one_destination_at_a_time,
     a_firewall_tells_its_present_tags,
+    policies_and_rule_groups_are_listed,
 ]

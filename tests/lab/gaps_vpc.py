@@ -53,9 +53,23 @@ def a_nat_gateway_tells_that_it_is_zonal(aws: Aws) -> bool:
     return told.get("AvailabilityMode") == "zonal"
 
 
+def a_deleted_nat_gateway_takes_its_interface_along(aws: Aws) -> bool:
+    subnet, address = aws.subnet(), aws.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    within = [{"Name": "subnet-id", "Values": [subnet]}]
+
+    def interfaces() -> int:
+        return len(aws.ec2.describe_network_interfaces(Filters=within)["NetworkInterfaces"])
+
+    made = aws.ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address)["NatGateway"]["NatGatewayId"]
+    there = interfaces()
+    aws.ec2.delete_nat_gateway(NatGatewayId=made)
+    return there == 1 and interfaces() == 0
+
+
 GAPS = [
     there_are_placement_groups,
     a_rule_of_a_group_s_members_tells_its_description,
     a_deleted_nat_gateway_lets_its_address_go,
     a_nat_gateway_tells_that_it_is_zonal,
+    a_deleted_nat_gateway_takes_its_interface_along,
 ]

@@ -1,6 +1,6 @@
-"""EC2: NAT gateways are zonal and say so, and the address of a deleted one is free again.
+"""EC2: NAT gateways are zonal and say so, and the address of a deleted one is free again, its interface gone.
 
-AWS lets the address go, moto keeps it associated for ever.
+AWS lets the address go and removes the interface, moto keeps both for ever.
 """
 
 from moto.ec2.models import EC2Backend
@@ -8,7 +8,7 @@ from moto.ec2.models.nat_gateways import NatGateway
 
 
 def let_addresses_go() -> None:
-    """Tell each gateway's availability, which moto does not, and disassociate the address with its gateway."""
+    """Tell each gateway's availability, which moto does not, and let go of address and interface with the gateway."""
     NatGateway.availability_mode = "zonal"  # pyright: ignore[reportAttributeAccessIssue]
     delete = EC2Backend.delete_nat_gateway
 
@@ -18,6 +18,7 @@ def let_addresses_go() -> None:
         for address in self.addresses:
             if address.allocation_id in held and address.association_id:
                 self.disassociate_address(association_id=address.association_id)
+        self.enis.pop(gateway._eni.id, None)  # pyright: ignore[reportPrivateUsage]  # moto tells it nowhere else
         return gateway
 
     EC2Backend.delete_nat_gateway = delete_nat_gateway

@@ -66,6 +66,10 @@ class Rules(Base):
         policy = self._policy()
         return self._policy_answer(policy, FirewallPolicy=policy["body"])
 
+    def list_firewall_policies(self) -> ActionResult:
+        """Name every policy."""
+        return ActionResult({"FirewallPolicies": self._names("policies", "FirewallPolicyName", "FirewallPolicyArn")})
+
     def update_firewall_policy(self) -> ActionResult:
         """Change a policy."""
         policy = self._policy()
@@ -95,6 +99,10 @@ class Rules(Base):
         group = self._group()
         return self._group_answer(group, RuleGroup=group["body"])
 
+    def list_rule_groups(self) -> ActionResult:
+        """Name every rule group."""
+        return ActionResult({"RuleGroups": self._names("groups", "RuleGroupName", "RuleGroupArn")})
+
     def update_rule_group(self) -> ActionResult:
         """Change a rule group; its capacity stays."""
         group = self._group()
@@ -106,6 +114,9 @@ class Rules(Base):
         group = self._group()
         self._delete("groups", group["told"]["RuleGroupArn"], self._policies_of(group))
         return ActionResult({"RuleGroupResponse": {**group["told"], "RuleGroupStatus": "DELETING"}})
+
+    def _names(self, kind: str, name: str, arn: str) -> list[Kept]:
+        return [{"Name": one["told"][name], "Arn": one["told"][arn]} for one in self.kept(kind).values()]
 
     def _check_new(self, kind: str, arn: str) -> None:
         if arn in self.kept(kind):
