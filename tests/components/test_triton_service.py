@@ -114,3 +114,14 @@ def test_a_wrong_value_is_refused_with_field_value_and_remedy(made, change, mess
     with pytest.raises(ConfigError) as refused:
         made(change)
     assert str(refused.value) == message
+
+
+def test_serving_is_production_work_unless_it_says_otherwise(made):
+    deployment = made().one("Deployment")
+    for labels in (deployment["metadata"]["labels"], deployment["spec"]["template"]["metadata"]["labels"]):
+        assert labels["kueue.x-k8s.io/priority-class"] == "production"
+
+
+def test_a_tier_that_does_not_exist_is_refused(made):
+    with pytest.raises(ConfigError, match=r"tier.*'urgent'.*must be among the tiers scavenger, batch"):
+        made({"tier": "urgent"})

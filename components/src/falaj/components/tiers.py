@@ -9,6 +9,9 @@ from importlib import resources
 
 from falaj.components.errors import ConfigError
 
+TIER_LABEL = "kueue.x-k8s.io/priority-class"
+"""The label by which work names its tier."""
+
 
 class Tier(StrEnum):
     """The SLA class of work."""

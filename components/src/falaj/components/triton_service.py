@@ -10,6 +10,7 @@ from falaj.components.checks import bounded, dns_label, quantity
 from falaj.components.errors import ConfigError
 from falaj.components.gpu_node_pool import GPU_LABEL, GPU_TAINT
 from falaj.components.refs import TenantRef, pick
+from falaj.components.tiers import TIER_LABEL, Tier, check_tiers
 
 HTTP, GRPC, METRICS = 8000, 8001, 8002
 _DIGEST = re.compile(r"[\w.-]+(:\d+)?(/[\w.-]+)+@sha256:[0-9a-f]{64}")
@@ -41,6 +42,8 @@ class TritonServiceArgs(TypedDict):
     """Name of the node pool to run on. Default: any with GPUs."""
     clients: NotRequired[dict[str, str]]
     """Labels of the pods that may call, in the tenant's namespace. Default: ``{"triton-client": <service_name>}``."""
+    tier: NotRequired[Tier]
+    """What the tenant's queue may displace for it; one that the tenant allows. Default: ``production``."""
     metrics_namespace: NotRequired[str]
     """Namespace whose pods may scrape the metrics. Default: ``monitoring``."""
     storage_cidrs: NotRequired[list[str]]
@@ -73,6 +76,7 @@ class TritonService(pulumi.ComponentResource):
             bounded(f"{name}.cpus", args.get("cpus", 4), 1, 512),
             quantity(f"{name}.memory", args.get("memory", "16Gi")),
         )
+        (tier,) = check_tiers(f"{name}.tier", [args.get("tier", Tier.PRODUCTION)])
         clients = args.get("clients", {"triton-client": service_name})
         if not clients:
             raise ConfigError(f"{name}.clients", clients, "must name at least one label, else every pod could call")
@@ -84,7 +88,7 @@ class TritonService(pulumi.ComponentResource):
         metadata: k8s.meta.v1.ObjectMetaArgsDict = {
             "name": service_name,
             "namespace": namespace,
-            "labels": pick(args["tenant"], "labels").apply(lambda owner: owner | selector),
+            "labels": pick(args["tenant"], "labels").apply(lambda owner: owner | selector | {TIER_LABEL: tier.value}),
         }
         policy = k8s.networking.v1.NetworkPolicy(
             f"{name}-network-policy",
