@@ -123,5 +123,5 @@ def test_serving_is_production_work_unless_it_says_otherwise(made):
 
 
 def test_a_tier_that_does_not_exist_is_refused(made):
-    with pytest.raises(ConfigError, match=r"tier.*'urgent'.*must be among the tiers scavenger, batch"):
+    with pytest.raises(ConfigError, match=r"detector.tier must be among the tiers scavenger.*got 'urgent'"):
         made({"tier": "urgent"})
