@@ -19,6 +19,7 @@ from falaj.lab import control, plugins, services, tools
 from falaj.lab.environment import environment, prepare_bin
 from falaj.lab.errors import LabError
 from falaj.lab.plugins import Aws
+from falaj.lab.simulation.command import simulate
 from falaj.lab.state import Lab
 
 STOPPED, DEGRADED = 3, 1
@@ -46,6 +47,9 @@ def lab_options(
     context.obj = Lab.at(state)
     if debug:
         os.environ[DEBUG] = "1"
+
+
+app.command()(simulate)
 
 
 @app.command()

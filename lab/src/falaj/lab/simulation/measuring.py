@@ -1,0 +1,385 @@
+"""What a run shows, from its trace and its events alone: pure functions, the same for a live run and a recorded one."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from falaj.lab.simulation.events import Event, Seen
+from falaj.lab.simulation.fairness import entitled, jain
+from falaj.lab.simulation.scenario import Scenario
+from falaj.lab.simulation.trace import TraceJob
+
+STEP = 0.5
+"""Real seconds between two looks at the state that the events make; what is in between counts as the next look's."""
+PEAK = 10.0
+"""Real seconds over which the highest rate of admissions is taken."""
+
+
+@dataclass
+class Story:
+    """What became of one job; all times are real seconds of the run."""
+
+    job: TraceJob
+    submitted: float | None = None
+    first_admitted: float | None = None
+    finished: float | None = None
+    failed: bool = False
+    held: bool = False
+    ready: float = 0.0
+
+
+@dataclass
+class Tenancy:
+    """What one tenant has at a moment, and what has added up until then (in GPU seconds of real time)."""
+
+    held: float = 0.0
+    running: float = 0.0
+    waiting: Counter[int] = field(default_factory=Counter[int])
+    got: float = 0.0
+    was_entitled: float = 0.0
+    below: float = 0.0
+    spell: float = 0.0
+    longest: float = 0.0
+
+    @property
+    def wanted(self) -> float:
+        """GPUs that it has or waits for."""
+        return self.held + sum(gpus * count for gpus, count in self.waiting.items())
+
+
+@dataclass
+class Totals:
+    """What adds up over a run."""
+
+    seconds: float = 0.0
+    contended: float = 0.0
+    running: float = 0.0
+    capacity: float = 0.0
+    contended_running: float = 0.0
+    contended_held: float = 0.0
+    contended_capacity: float = 0.0
+    jain: float = 0.0
+
+
+class Replay:
+    """Goes through the events and looks at the state every `STEP` seconds."""
+
+    def __init__(self, scenario: Scenario, trace: Sequence[TraceJob]):
+        self.stories = {job.name: Story(job) for job in trace}
+        self.tenants = {tenant.name: Tenancy() for tenant in scenario.tenants}
+        self.shares = {tenant.name: tenant.share for tenant in scenario.tenants}
+        self.share_sum = scenario.share_sum
+        self.gpus = scenario.gpus
+        self.capacity = float(scenario.gpus)
+        self.totals = Totals()
+        self.series: list[dict[str, float]] = []
+
+    def run(self, events: Iterable[Event], end: float) -> None:
+        """Go through events, in their order, up to the end of the run."""
+        look = STEP
+        for event in events:
+            while event.at > look:
+                self.look(look)
+                look += STEP
+            self.take(event)
+        while look <= end:
+            self.look(look)
+            look += STEP
+
+    def take(self, event: Event) -> None:
+        """Let one event change the state."""
+        if event.seen is Seen.CAPACITY:
+            self.capacity = event.value
+            return
+        story = self.stories[event.job]
+        tenant, gpus = self.tenants[story.job.tenant], story.job.all_gpus
+        if event.seen is Seen.SUBMITTED:
+            story.submitted = event.at
+            tenant.waiting[gpus] += 1
+        elif event.seen is Seen.ADMITTED and not story.held:
+            story.held = True
+            story.first_admitted = story.first_admitted if story.first_admitted is not None else event.at
+            tenant.waiting[gpus] -= 1
+            tenant.held += gpus
+        elif event.seen is Seen.EVICTED and story.held:
+            story.held = False
+            tenant.held -= gpus
+            tenant.waiting[gpus] += 1
+        elif event.seen is Seen.READY:
+            tenant.running += (event.value - story.ready) * story.job.gpus_per_pod
+            story.ready = event.value
+        elif event.seen in (Seen.FINISHED, Seen.FAILED) and story.finished is None:
+            story.finished, story.failed = event.at, event.seen is Seen.FAILED
+            tenant.running -= story.ready * story.job.gpus_per_pod
+            story.ready = 0
+            if story.held:
+                tenant.held -= gpus
+            else:
+                tenant.waiting[gpus] -= 1
+            story.held = False
+
+    def look(self, at: float) -> None:
+        """Add up what the state is now, for one step."""
+        wanted = {name: tenant.wanted for name, tenant in self.tenants.items()}
+        running = sum(tenant.running for tenant in self.tenants.values())
+        held = sum(tenant.held for tenant in self.tenants.values())
+        contended = sum(wanted.values()) > self.capacity
+        totals = self.totals
+        totals.seconds += STEP
+        totals.running += running * STEP
+        totals.capacity += self.capacity * STEP
+        index = 1.0
+        if contended:
+            index = self.share_out(wanted)
+            totals.contended += STEP
+            totals.contended_running += running * STEP
+            totals.contended_held += held * STEP
+            totals.contended_capacity += self.capacity * STEP
+            totals.jain += index * STEP
+        for name, tenant in self.tenants.items():
+            self.see_nominal(name, tenant)
+        waiting = sum(wanted.values()) - held
+        self.series.append(
+            {"at": at, "running": running, "held": held, "waiting": waiting, "capacity": self.capacity, "jain": index}
+        )
+
+    def share_out(self, wanted: Mapping[str, float]) -> float:
+        """Add to what each tenant got and was entitled to, and return Jain's index of this moment."""
+        due = entitled(self.capacity, self.shares, wanted)
+        for name, tenant in self.tenants.items():
+            tenant.got += min(tenant.held, wanted[name]) * STEP
+            tenant.was_entitled += due[name] * STEP
+        return jain(self.tenants[name].held / gpus for name, gpus in due.items() if gpus > 0)
+
+    def see_nominal(self, name: str, tenant: Tenancy) -> None:
+        """Count the time in which a tenant waits with a job that fits into what is left of its nominal share."""
+        nominal = self.shares[name] / self.share_sum * self.gpus
+        smallest = min((gpus for gpus, count in tenant.waiting.items() if count > 0), default=math.inf)
+        if tenant.held + smallest <= nominal:
+            tenant.below += STEP
+            tenant.spell += STEP
+            tenant.longest = max(tenant.longest, tenant.spell)
+        else:
+            tenant.spell = 0.0
+
+
+def measure(
+    scenario: Scenario, trace: Sequence[TraceJob], events: Sequence[Event], scale: float, end: float
+) -> dict[str, Any]:
+    """Return all figures of a run; ``scale`` is how many simulated seconds pass in a real one."""
+    in_order = sorted(events, key=lambda event: event.at)
+    replay = Replay(scenario, trace)
+    replay.run(in_order, end)
+    stories = list(replay.stories.values())
+    return {
+        "jobs": outcome(stories),
+        "utilization": utilization(replay.totals),
+        "waits": by_tier(scenario, stories, lambda some: waits(some, scale)),
+        "deadlines": {
+            "all": deadlines(stories, scale, end),
+            **by_tier(scenario, stories, lambda some: deadlines(some, scale, end)),
+        },
+        "fairness": fairness(replay),
+        "nominal": nominal(replay),
+        "evictions": evictions(in_order, scenario, scale),
+        "admissions": admissions(stories),
+        "capacity_changes": returns(in_order, replay.series),
+        "said": dict(Counter(event.note for event in in_order if event.seen is Seen.WARNED)),
+        "series": replay.series,
+    }
+
+
+def outcome(stories: Sequence[Story]) -> dict[str, int]:
+    """Return what became of the jobs."""
+    return {
+        "in_trace": len(stories),
+        "submitted": sum(story.submitted is not None for story in stories),
+        "admitted": sum(story.first_admitted is not None for story in stories),
+        "finished": sum(story.finished is not None and not story.failed for story in stories),
+        "failed": sum(story.failed for story in stories),
+    }
+
+
+def utilization(totals: Totals) -> dict[str, float | None]:
+    """Return which part of the GPUs ran work: always, and while there was work for all of them."""
+    return {
+        "overall": ratio(totals.running, totals.capacity),
+        "while_work_waits": ratio(totals.contended_running, totals.contended_capacity),
+        "quota_given_while_work_waits": ratio(totals.contended_held, totals.contended_capacity),
+        "seconds_while_work_waits": round(totals.contended, 1),
+        "seconds": round(totals.seconds, 1),
+    }
+
+
+def waits(stories: Sequence[Story], scale: float) -> dict[str, Any]:
+    """Return how long jobs waited for their first admission; those never admitted are counted, not guessed."""
+    known = sorted(
+        story.first_admitted - story.submitted
+        for story in stories
+        if story.first_admitted is not None and story.submitted is not None
+    )
+    points = {"p50": 0.5, "p95": 0.95, "max": 1.0}
+    return {
+        "admitted": len(known),
+        "never_admitted": sum(story.submitted is not None and story.first_admitted is None for story in stories),
+        "seconds": {name: rounded(percentile(known, part)) for name, part in points.items()},
+        "simulated_minutes": {
+            name: rounded(None if (value := percentile(known, part)) is None else value * scale / 60)
+            for name, part in points.items()
+        },
+        "seconds_of_each": [round(value, 2) for value in known],
+    }
+
+
+def deadlines(stories: Sequence[Story], scale: float, end: float) -> dict[str, Any]:
+    """Return how many deadlines were met and missed; one that lies after the end of the run is neither."""
+    met = missed = undetermined = 0
+    lateness: list[float] = []
+    for story in stories:
+        if story.job.deadline is None:
+            continue
+        due = story.job.deadline / scale
+        if story.finished is not None and not story.failed:
+            met, missed = (met + 1, missed) if story.finished <= due else (met, missed + 1)
+            lateness += [(story.finished - due) * scale / 60] if story.finished > due else []
+        elif story.failed or due < end:
+            missed += 1
+        else:
+            undetermined += 1
+    known = met + missed
+    return {
+        "met": met,
+        "missed": missed,
+        "undetermined": undetermined,
+        "missed_part": rounded(missed / known) if known else None,
+        "late_simulated_minutes_p50": rounded(percentile(sorted(lateness), 0.5)),
+    }
+
+
+def fairness(replay: Replay) -> dict[str, Any]:
+    """Return Jain's index over what tenants got of what they were entitled to while there was work for all GPUs."""
+    tenants = {
+        name: {
+            "share": replay.shares[name] / replay.share_sum,
+            "gpu_seconds": round(tenant.got, 1),
+            "entitled_gpu_seconds": round(tenant.was_entitled, 1),
+            "got_of_entitled": rounded(ratio(tenant.got, tenant.was_entitled)),
+        }
+        for name, tenant in replay.tenants.items()
+    }
+    parts = [tenant.got / tenant.was_entitled for tenant in replay.tenants.values() if tenant.was_entitled > 0]
+    return {
+        "jain": rounded(jain(parts)) if parts else None,
+        "jain_of_each_moment": rounded(ratio(replay.totals.jain, replay.totals.contended)),
+        "tenants": tenants,
+    }
+
+
+def nominal(replay: Replay) -> dict[str, Any]:
+    """Return how long tenants were below their nominal share with a job waiting that fitted into it."""
+    longest = {name: tenant.longest for name, tenant in replay.tenants.items()}
+    spells = sorted(longest.values())
+    return {
+        "longest_seconds": {"p50": percentile(spells, 0.5), "max": percentile(spells, 1.0)},
+        "longest_seconds_by_tenant": longest,
+        "seconds_by_tenant": {name: tenant.below for name, tenant in replay.tenants.items()},
+    }
+
+
+def evictions(events: Iterable[Event], scenario: Scenario, scale: float) -> dict[str, Any]:
+    """Return how often work was evicted and why, and what that cost, in simulated GPU hours."""
+    reasons: Counter[str] = Counter()
+    lost: defaultdict[str, float] = defaultdict(float)
+    series: list[tuple[float, int]] = []
+    for event in events:
+        if event.seen is Seen.EVICTED:
+            reasons[event.note] += 1
+            if event.note.startswith("Preempted"):
+                series.append((event.at, len(series) + 1))
+        elif event.seen is Seen.LOST:
+            lost[event.note] += event.value / 3600
+    price = sum(pool.cost_per_gpu_hour * pool.gpus for pool in scenario.pools) / scenario.gpus
+    return {
+        "by_reason": dict(reasons),
+        "preemptions": len(series),
+        "gpu_hours_lost": rounded(sum(lost.values())),
+        "gpu_hours_lost_by": {why: rounded(hours) for why, hours in lost.items()},
+        "cost_of_lost": rounded(sum(lost.values()) * price),
+        "preemptions_over_time": series,
+        "scale": scale,
+    }
+
+
+def admissions(stories: Sequence[Story]) -> dict[str, Any]:
+    """Return how many workloads were admitted in a second: on average, and in the best ten seconds."""
+    times = sorted(story.first_admitted for story in stories if story.first_admitted is not None)
+    sent = sorted(story.submitted for story in stories if story.submitted is not None)
+    return {
+        "per_second": rounded(rate(times)),
+        "peak_per_second": rounded(peak(times)),
+        "submitted_per_second": rounded(rate(sent)),
+        "peak_submitted_per_second": rounded(peak(sent)),
+    }
+
+
+def returns(events: Iterable[Event], series: Sequence[Mapping[str, float]]) -> list[dict[str, Any]]:
+    """Return, for each change of capacity, how long it took until as good as all of what was there ran work."""
+    changed = [event for event in events if event.seen is Seen.CAPACITY]
+    told: list[dict[str, Any]] = []
+    for number, event in enumerate(changed):
+        until = changed[number + 1].at if number + 1 < len(changed) else math.inf
+        full = next((one["at"] for one in series if event.at <= one["at"] < until and busy(one)), None)
+        told.append(
+            {
+                "at": round(event.at, 1),
+                "gpus": event.value,
+                "note": event.note,
+                "seconds_until_95_percent_ran": None if full is None else round(full - event.at, 1),
+            }
+        )
+    return told
+
+
+def busy(moment: Mapping[str, float]) -> bool:
+    """Say whether as good as all GPUs ran work at a moment."""
+    return moment["capacity"] > 0 and moment["running"] >= 0.95 * moment["capacity"]
+
+
+def by_tier(
+    scenario: Scenario, stories: Sequence[Story], told: Callable[[Sequence[Story]], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return what is told of each tier that has jobs."""
+    groups = {tier: [story for story in stories if story.job.tier == tier] for tier in scenario.tiers}
+    return {tier: told(group) for tier, group in groups.items() if group}
+
+
+def rate(times: Sequence[float]) -> float | None:
+    """Return how many a second there were from the first to the last."""
+    return ratio(len(times), times[-1] - times[0]) if len(times) > 1 else None
+
+
+def peak(times: Sequence[float]) -> float | None:
+    """Return how many a second there were in the best `PEAK` seconds."""
+    best, first = 0, 0
+    for last, at in enumerate(times):
+        while at - times[first] > PEAK:
+            first += 1
+        best = max(best, last - first + 1)
+    return best / PEAK if times else None
+
+
+def percentile(ordered: Sequence[float], part: float) -> float | None:
+    """Return the value below which a part of the values is (nearest rank)."""
+    return ordered[max(0, math.ceil(part * len(ordered)) - 1)] if ordered else None
+
+
+def ratio(above: float, below: float) -> float | None:
+    """Return a quotient, and nothing where there is none."""
+    return above / below if below > 0 else None
+
+
+def rounded(value: float | None) -> float | None:
+    """Return a figure as a report shows it."""
+    return None if value is None else round(value, 4)
