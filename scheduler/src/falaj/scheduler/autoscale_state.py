@@ -60,6 +60,7 @@ class Work:
     since: float
     """Since when it waits for nodes only: admitted, or held back by nothing but a topology without nodes."""
     cost_centre: str = ""
+    uid: str = ""
     unplaced: Sequence[int] = ()
     """Units of each pod that has no node."""
     placed: int = 0
