@@ -27,6 +27,7 @@ SERVICES = (
     "kube-controller-manager",
     "kube-scheduler",
     "kwok",
+    "kueue",
     "moto",
     "openbao",
     "eks-nodes",
