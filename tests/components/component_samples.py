@@ -11,6 +11,7 @@ NETWORK = {
     "zones": ["me-central-1a", "me-central-1b"],
     "efa_security_group_id": "sg-efa",
     "placement_group": "test-network-a",
+    "placement_zone": "me-central-1a",
     "placement_subnet_id": "subnet-a",
 }
 CLUSTER = {
@@ -18,6 +19,7 @@ CLUSTER = {
     "version": "1.35",
     "endpoint": "https://127.0.0.1:6443",
     "certificate_authority": "PEM",
+    "security_group_id": "sg-cluster",
 }
 VAULT = {
     "kubernetes_path": "test-kubernetes",
@@ -30,4 +32,9 @@ VAULT = {
     "rotation_days": 30,
     "token_minutes": 15,
     "token_longest_minutes": 60,
+}
+QUEUES = {
+    "queues": {"vision": "vision", "speech": "speech"},
+    "departments": {"vision": "research"},
+    "tiers": ["interactive", "production", "batch", "scavenger"],
 }

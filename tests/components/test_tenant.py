@@ -1,13 +1,16 @@
 """Tenant: closed, bounded, answerable; its roles and its Vault policy."""
 
+import pulumi
 import pytest
-from component_samples import OWNERSHIP, VAULT
+from component_samples import OWNERSHIP, QUEUES, VAULT
 
 from falaj.components import ConfigError, Tenant
-from falaj.components.tenant import tenant_quota
+from falaj.components.tenant_bounds import forbidden_priorities, tenant_quota
 from falaj.components.tenant_roles import Role, role_rules
+from falaj.components.tiers import Tier
 
 ARGS = {"ownership": OWNERSHIP, "gpus": 4}
+BOUNDS = ("resourcequotas", "limitranges", "networkpolicies", "serviceaccounts", "localqueues", "workloads")
 
 
 def granted(role):
@@ -24,9 +27,9 @@ def granted(role):
 def test_no_role_has_a_wildcard_or_changes_the_tenants_bounds(role):
     for group, resource, verb in granted(role):
         assert "*" not in (group, resource, verb)
-        if resource in ("resourcequotas", "limitranges", "networkpolicies", "serviceaccounts"):
+        if resource in BOUNDS:
             assert verb in ("get", "list", "watch")
-        assert resource not in ("roles", "rolebindings", "serviceaccounts/token")
+        assert resource not in ("roles", "rolebindings", "serviceaccounts/token", "pods/binding", "pods/attach")
 
 
 def test_each_role_includes_the_one_before():
@@ -85,6 +88,66 @@ def test_roles_are_bound_to_named_groups(run, engine, providers):
         "tenant-developer": [("Group", "vision-developers")],
         "tenant-operator": [("Group", "sre")],
     }
+
+
+def test_everybody_sees_where_work_stands_in_the_queue():
+    assert {("kueue.x-k8s.io", "workloads", "list"), ("kueue.x-k8s.io", "localqueues", "get")} <= granted(Role.VIEWER)
+
+
+def test_a_department_s_operators_look_at_the_teams_work_and_no_more(run, engine, providers):
+    run(lambda: Tenant("vision", {**ARGS, "department": "research"}, providers()).namespace)
+    assert engine.one("Namespace")["metadata"]["labels"]["falaj.dev/department"] == "research"
+    (binding,) = [each for each in engine.all("RoleBinding") if each["metadata"]["name"] == "department-viewer"]
+    assert binding["roleRef"]["name"] == "tenant-viewer"
+    assert [each["name"] for each in binding["subjects"]] == ["research-operators"]
+
+
+def test_a_namespace_says_whose_it_is_and_which_tiers_its_work_may_name(run, engine, providers):
+    run(lambda: Tenant("vision", ARGS, providers()).namespace)
+    labels = engine.one("Namespace")["metadata"]["labels"]
+    assert labels["falaj.dev/tenant"] == "vision"
+    tiers = {label for label in labels if label.startswith("tier.falaj.dev/")}
+    assert tiers == {"tier.falaj.dev/batch", "tier.falaj.dev/scavenger"}
+    assert "falaj.dev/department" not in labels
+
+
+def test_no_pod_has_a_priority_of_kubernetes_own_or_of_another_tier(run, engine, providers):
+    forbidden = forbidden_priorities([Tier.BATCH, Tier.SCAVENGER])
+    assert forbidden == ["system-cluster-critical", "system-node-critical", "interactive", "production"]
+    run(lambda: Tenant("vision", {**ARGS, "tiers": list(Tier)}, providers()).namespace)
+    (quota,) = [each for each in engine.all("ResourceQuota") if each["metadata"]["name"] == "tenant-priorities"]
+    (scope,) = quota["spec"]["scopeSelector"]["matchExpressions"]
+    assert quota["spec"]["hard"] == {"pods": "0"}
+    assert (scope["scopeName"], scope["operator"]) == ("PriorityClass", "In")
+    assert scope["values"] == ["system-cluster-critical", "system-node-critical"]
+
+
+def test_work_that_names_no_queue_waits_in_the_tenants_own(run, engine, providers):
+    run(lambda: Tenant("vision", {**ARGS, "queues": QUEUES}, providers()).namespace)
+    queue = engine.one("LocalQueue")
+    assert queue["apiVersion"] == "kueue.x-k8s.io/v1beta2"
+    assert (queue["metadata"]["name"], queue["metadata"]["namespace"]) == ("default", "vision")
+    assert queue["spec"] == {"clusterQueue": "vision"}
+
+
+def test_queues_that_are_known_later_are_checked_then(run, engine, providers):
+    later = pulumi.Output.from_input({**QUEUES, "queues": {"speech": "speech"}})
+    with pytest.raises(Exception, match=r"vision\.queues must have a queue for vision"):
+        run(lambda: Tenant("vision", {**ARGS, "queues": later}, providers()).namespace)
+
+
+def test_a_container_has_a_maximum_where_one_is_asked_for(run, engine, providers):
+    run(lambda: Tenant("vision", {**ARGS, "largest_cpus": 16, "largest_memory": "64Gi"}, providers()).namespace)
+    (limits,) = engine.one("LimitRange")["spec"]["limits"]
+    assert limits["max"] == {"cpu": "16", "memory": "64Gi"}
+    assert limits["default"] == {"cpu": "16", "memory": "1Gi"}
+
+
+def test_without_a_maximum_a_container_may_take_the_tenants_whole_share(run, engine, providers):
+    run(lambda: Tenant("vision", ARGS, providers()).namespace)
+    (limits,) = engine.one("LimitRange")["spec"]["limits"]
+    assert "max" not in limits
+    assert limits["default"] == {"memory": "1Gi"}
 
 
 def test_vault_lets_in_the_tenants_own_service_accounts_for_minutes(run, engine, providers):
@@ -163,6 +226,25 @@ def test_without_a_vault_nothing_is_made_there(run, engine, providers):
             {"classification": "internal", "data": ["internal", "restricted"]},
             "vision.data must not be above the tenant's own, internal (got 'restricted')",
         ),
+        (
+            {"tiers": ["gold"]},
+            "vision.tiers must be among the tiers scavenger, batch, interactive, production (got 'gold')",
+        ),
+        ({"tiers": []}, "vision.tiers must name at least one tier, and each once (got [])"),
+        (
+            {"queues": {**QUEUES, "queues": {"speech": "speech"}}},
+            "vision.queues must have a queue for vision: name the tenant with its share there (got ['speech'])",
+        ),
+        (
+            {"department": "Research!"},
+            "vision.department must be lower-case letters, digits and hyphens, start with a letter, at most 63 long"
+            " (got 'Research!')",
+        ),
+        (
+            {"largest_memory": "512Mi"},
+            "vision.largest_memory must be at least 1Gi, which a container gets that says nothing (got '512Mi')",
+        ),
+        ({"largest_cpus": 0}, "vision.largest_cpus must be a whole number from 1 to 100000 (got 0)"),
         ({"memory": "lots"}, "vision.memory must be an amount of memory such as 512Mi or 64Gi (got 'lots')"),
         (
             {"ownership": {**OWNERSHIP, "owner": "Team Vision!"}},

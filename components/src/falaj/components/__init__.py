@@ -27,6 +27,7 @@ from falaj.components.refs import (
     KeyRef,
     NetworkRef,
     PoolRef,
+    QueuesRef,
     RecordsRef,
     RegistryRef,
     StoreRef,
@@ -40,6 +41,10 @@ from falaj.components.retention import StoreKind
 from falaj.components.secrets_vault import SecretsVault, SecretsVaultArgs
 from falaj.components.shared_file_system import FileSystemKind, SharedFileSystem, SharedFileSystemArgs
 from falaj.components.tenant import Tenant, TenantArgs
+from falaj.components.tenant_access import StoreAccess, TenantAccess
+from falaj.components.tenant_admission import TenantAdmission, TenantAdmissionArgs
+from falaj.components.tenant_network import Direction, NetworkOpening
+from falaj.components.tiers import Tier
 from falaj.components.trail_events import DataEvents
 from falaj.components.triton_service import TritonService, TritonServiceArgs
 from falaj.components.vault_audit import AuditBy, AuditDevice
@@ -73,6 +78,7 @@ __all__ = [
     "DatabaseRole",
     "DetectiveBaseline",
     "DetectiveBaselineArgs",
+    "Direction",
     "ExternalKey",
     "FileSystemKind",
     "FileSystemRef",
@@ -89,12 +95,14 @@ __all__ = [
     "LogSource",
     "Network",
     "NetworkArgs",
+    "NetworkOpening",
     "NetworkRef",
     "NodePool",
     "NodePoolArgs",
     "Ownership",
     "PipelineStage",
     "PoolRef",
+    "QueuesRef",
     "Reachable",
     "RecordsRef",
     "Regime",
@@ -112,13 +120,18 @@ __all__ = [
     "SharedFileSystem",
     "SharedFileSystemArgs",
     "Standard",
+    "StoreAccess",
     "StoreKind",
     "StoreRef",
     "Taint",
     "Tenant",
+    "TenantAccess",
+    "TenantAdmission",
+    "TenantAdmissionArgs",
     "TenantArgs",
     "TenantRef",
     "Threats",
+    "Tier",
     "TritonService",
     "TritonServiceArgs",
     "Upstream",

@@ -19,6 +19,7 @@ from falaj.components.residency_key import ResidencyKey
 from falaj.components.secrets_vault import SecretsVault
 from falaj.components.shared_file_system import SharedFileSystem
 from falaj.components.tenant import Tenant
+from falaj.components.tenant_admission import TenantAdmission
 from falaj.components.triton_service import TritonService
 
 NAME = "falaj"
@@ -37,6 +38,7 @@ COMPONENTS: list[type[pulumi.ComponentResource]] = [
     RegionGuard,
     ResidencyKey,
     Tenant,
+    TenantAdmission,
     TritonService,
     SecretsVault,
     SharedFileSystem,

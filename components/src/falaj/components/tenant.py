@@ -1,16 +1,29 @@
-"""A team's own place on the platform: a namespace that is closed, bounded and answerable, and its Vault paths."""
+"""A team's own place on the platform: a namespace that is closed, bounded and answerable, and what it reaches."""
 
-from typing import NotRequired, TypedDict
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 from falaj.components.checks import bounded, dns_label, quantity
 from falaj.components.classification import Classification
+from falaj.components.errors import ConfigError
 from falaj.components.ownership import Ownership, labels
-from falaj.components.refs import TenantRef, VaultRef
-from falaj.components.tenant_roles import Role, role_rules
+from falaj.components.refs import QueuesRef, TenantRef, VaultRef, pick
+from falaj.components.tenant_access import TenantAccess, check_access, tenant_access
+from falaj.components.tenant_bounds import bound_tenant, container_limits, forbidden_priorities, tenant_quota
+from falaj.components.tenant_network import NetworkOpening, check_openings, network_policies
+from falaj.components.tenant_roles import Role, bind_people
 from falaj.components.tenant_vault import check_data, check_stages, tenant_in_vault
+from falaj.components.tiers import Tier, check_tiers
+
+TENANT = "falaj.dev/tenant"
+"""Label that tells whose a namespace is; on a node, and as a taint, for whom a pool is kept."""
+DEPARTMENT = "falaj.dev/department"
+"""Label that tells to which department a namespace's team belongs."""
+TIER = "tier.falaj.dev/"
+"""Beginning of the labels that tell which tiers a namespace's work may name."""
 
 
 class TenantArgs(TypedDict):
@@ -19,7 +32,7 @@ class TenantArgs(TypedDict):
     ownership: Ownership
     """Who answers for the tenant and pays for it."""
     gpus: int
-    """GPUs that the tenant's pods may ask for together, 0 to 100000."""
+    """GPUs that the tenant's pods may ask for together, 0 to 100000; with queues, what is borrowed included."""
     classification: NotRequired[Classification]
     """Highest classification of the tenant's data. Default: ``restricted``."""
     namespace: NotRequired[str]
@@ -30,6 +43,18 @@ class TenantArgs(TypedDict):
     """Memory that the tenant's pods may ask for together. Default: ``256Gi``."""
     pods: NotRequired[int]
     """Most pods of the tenant. Default: 200."""
+    largest_cpus: NotRequired[int]
+    """CPUs of a container at most, which one gets as its limit that names none. Default: no maximum."""
+    largest_memory: NotRequired[str]
+    """Memory of a container at most, at least ``1Gi``. Default: no maximum."""
+    department: NotRequired[str]
+    """Department that the team belongs to; its group ``<department>-operators`` may look. Default: none."""
+    tiers: NotRequired[list[str]]
+    """Tiers that the tenant's work may name: members of ``Tier``. Default: ``["batch", "scavenger"]``."""
+    queues: NotRequired[pulumi.Input[QueuesRef]]
+    """Where the tenant's work waits for GPUs: ``ref`` of a ``GpuQueues``. Default: it does not wait in a queue."""
+    openings: NotRequired[list[NetworkOpening]]
+    """Connections that the tenant's pods may have. Default: none but name resolution."""
     service_accounts: NotRequired[list[str]]
     """Identities of work of no named stage; in Vault they reach all that is the tenant's. Default: ``["workload"]``."""
     stages: NotRequired[dict[str, list[str]]]
@@ -44,15 +69,19 @@ class TenantArgs(TypedDict):
     """Group that may also open a shell in pods and see secrets. Default: ``<namespace>-operators``."""
     vault: NotRequired[pulumi.Input[VaultRef]]
     """Where the tenant's keys and secrets are: ``ref`` of a ``SecretsVault``. Default: the tenant has none."""
+    access: NotRequired[TenantAccess]
+    """What the tenant's service accounts reach in AWS, by stage. Default: nothing."""
 
 
 class Tenant(pulumi.ComponentResource):
     """One namespace with Pod Security ``restricted``, no traffic but DNS, quotas, identities and roles.
 
-    With a Vault: a transit key for each classification, certificates of its services' names, and login for its service
-    accounts, bound by name, each as its stage.
-    Needs the ``kubernetes`` provider, and with a Vault the ``vault`` provider, in its options.
-    Serves ISO/IEC 27001:2022 A.5.15, A.8.3, A.8.18 and A.8.22.
+    With queues: a place to wait for GPUs, which its work uses unasked. With a Vault: a transit key for each
+    classification, certificates of its services' names, and login for its service accounts, bound by name, each as its
+    stage. With access: its folder of named stores, for the service accounts of each stage.
+    What its people may do is also bounded for all tenants at once, by one ``TenantAdmission`` of the cluster.
+    Needs the ``kubernetes`` provider in its options, with a Vault the ``vault`` provider, with access the ``aws`` one.
+    Serves ISO/IEC 27001:2022 A.5.15, A.5.18, A.8.3, A.8.18 and A.8.22.
     Raises ``ConfigError`` for a value that it refuses, before any resource exists.
     """
 
@@ -76,34 +105,50 @@ class Tenant(pulumi.ComponentResource):
             quantity(f"{name}.memory", args.get("memory", "256Gi")),
             bounded(f"{name}.pods", args.get("pods", 200), 1, 100_000),
         )
+        limits = container_limits(name, args.get("largest_cpus"), args.get("largest_memory"))
+        tiers = check_tiers(f"{name}.tiers", args.get("tiers", [Tier.BATCH.value, Tier.SCAVENGER.value]))
+        department = dns_label(f"{name}.department", args["department"]) if "department" in args else None
+        openings = check_openings(f"{name}.openings", args.get("openings", []))
+        if "access" in args:
+            check_access(f"{name}.access", args["access"], list(stages), classification)
+        queue = queue_of(name, space, args["queues"]) if "queues" in args else None
         tags = labels(f"{name}.ownership", args["ownership"], classification)
 
         super().__init__("falaj:index:Tenant", name, dict(args), opts)
         child = pulumi.ResourceOptions(parent=self)
         namespace = k8s.core.v1.Namespace(
-            f"{name}-namespace", metadata={"name": space, "labels": tags | POD_SECURITY}, opts=child
+            f"{name}-namespace",
+            metadata={"name": space, "labels": tags | POD_SECURITY | namespace_labels(space, department, tiers)},
+            opts=child,
         )
         # Everything else names the namespace by the object, so that it is made after and removed before it.
         within = namespace.metadata.name
-        policies = _network_policies(name, within, tags, child)
-        bounds = _bounds(name, within, quota, tags, child)
-        identities = _service_accounts(name, namespace, accounts, tags, child)
-        _roles(
-            name,
-            within,
-            {
-                Role.VIEWER: args.get("viewers", f"{space}-viewers"),
-                Role.DEVELOPER: args.get("developers", f"{space}-developers"),
-                Role.OPERATOR: args.get("operators", f"{space}-operators"),
-            },
-            tags,
-            child,
-        )
+        before_work = [
+            *network_policies(name, within, openings, pod_identity="access" in args, tags=tags, opts=child),
+            *bound_tenant(
+                name,
+                within,
+                quota=quota,
+                limits=limits,
+                forbidden=forbidden_priorities(tiers),
+                tags=tags,
+                opts=child,
+            ),
+            *_service_accounts(name, namespace, accounts, tags, child),
+        ]
+        if queue is not None:
+            before_work.append(_local_queue(name, within, queue, tags, child))
+        groups = {role: args.get(f"{role}s", f"{space}-{role}s") for role in Role}
+        bind_people(name, within, groups, department, tags=tags, opts=child)
         if "vault" in args:
             tenant_in_vault(name, space, args["vault"], stages=stages, data=data, opts=child)
+        if "access" in args:
+            tenant_access(
+                name, space, args["access"], stages=stages, classification=classification, tags=tags, opts=child
+            )
 
         # What runs in the tenant waits for its bounds: a pod never precedes its quota. Names are known at preview.
-        self.namespace = pulumi.Output.all(within, *policies, *bounds, *identities).apply(lambda known: str(known[0]))
+        self.namespace = pulumi.Output.all(within, *before_work).apply(lambda known: str(known[0]))
         self.service_accounts = pulumi.Output.from_input(accounts)
         self.ref = {"namespace": self.namespace, "labels": tags}
         self.register_outputs({"namespace": self.namespace, "serviceAccounts": self.service_accounts, "ref": self.ref})
@@ -115,84 +160,50 @@ POD_SECURITY = {
     for suffix, value in (("", "restricted"), ("-version", "latest"))
 }
 """Labels by which the API server refuses every pod that is not restricted."""
+LOCAL_QUEUE = "default"
+"""The name by which Kueue finds the queue of work that names none."""
 
 
-def tenant_quota(gpus: int, cpus: int, memory: str, pods: int) -> dict[str, str]:
-    """Return the tenant's share as a quota; what would leave the namespace (nodePort, loadBalancer) gets none."""
-    return {
-        # Kubernetes takes extended resources by request alone, since request and limit are the same there.
-        "requests.nvidia.com/gpu": str(gpus),
-        "requests.cpu": str(cpus),
-        "requests.memory": memory,
-        "limits.memory": memory,
-        "pods": str(pods),
-        "services.loadbalancers": "0",
-        "services.nodeports": "0",
-    }
+def namespace_labels(tenant: str, department: str | None, tiers: list[Tier]) -> dict[str, str]:
+    """Return the labels by which queues and admission know whose a namespace is and what its work may name."""
+    known = {TENANT: tenant, **{f"{TIER}{tier}": "allowed" for tier in tiers}}
+    return known | ({DEPARTMENT: department} if department else {})
 
 
-def _network_policies(
-    name: str, namespace: pulumi.Output[str], tags: dict[str, str], opts: pulumi.ResourceOptions
-) -> list[pulumi.Output[str]]:
-    """Close the namespace in both directions, then open name resolution."""
-    deny = k8s.networking.v1.NetworkPolicy(
-        f"{name}-default-deny",
-        metadata={"name": "default-deny", "namespace": namespace, "labels": tags},
-        spec={"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
-        opts=opts,
-    )
-    dns = k8s.networking.v1.NetworkPolicy(
-        f"{name}-allow-dns",
-        metadata={"name": "allow-dns", "namespace": namespace, "labels": tags},
-        spec={
-            "pod_selector": {},
-            "policy_types": ["Egress"],
-            "egress": [
-                {
-                    "to": [
-                        {
-                            "namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": "kube-system"}},
-                            "pod_selector": {"match_labels": {"k8s-app": "kube-dns"}},
-                        }
-                    ],
-                    "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
-                }
-            ],
-        },
-        opts=opts,
-    )
-    return [deny.metadata.name, dns.metadata.name]
+def queue_of(name: str, tenant: str, ref: pulumi.Input[QueuesRef]) -> pulumi.Output[str]:
+    """Return the tenant's ClusterQueue, refusing queues that have none for it: at once if they are known."""
+
+    def found(queues: Mapping[str, str]) -> str:
+        if tenant not in queues:
+            remedy = f"must have a queue for {tenant}: name the tenant with its share there"
+            raise ConfigError(f"{name}.queues", sorted(queues), remedy)
+        return queues[tenant]
+
+    plain: Any = ref["queues"] if isinstance(ref, Mapping) else None
+    if isinstance(plain, Mapping):
+        found(plain)
+    return pick(ref, "queues").apply(found)
 
 
-def _bounds(
+def _local_queue(
     name: str,
     namespace: pulumi.Output[str],
-    quota: dict[str, str],
+    queue: pulumi.Output[str],
     tags: dict[str, str],
     opts: pulumi.ResourceOptions,
-) -> list[pulumi.Output[str]]:
-    """Bound what the namespace takes together, and what a container takes that does not say."""
-    together = k8s.core.v1.ResourceQuota(
-        f"{name}-quota",
-        metadata={"name": "tenant", "namespace": namespace, "labels": tags},
-        spec={"hard": quota},
-        opts=opts,
+) -> pulumi.Output[str]:
+    # Kueue lets no queue change its ClusterQueue, and the name is the one that work without a queue finds.
+    anew = pulumi.ResourceOptions(replace_on_changes=["spec.clusterQueue"], delete_before_replace=True)
+    made = k8s.apiextensions.CustomResource(
+        f"{name}-queue",
+        api_version="kueue.x-k8s.io/v1beta2",
+        kind="LocalQueue",
+        metadata={"name": LOCAL_QUEUE, "namespace": namespace, "labels": tags},
+        spec={"clusterQueue": queue},
+        opts=pulumi.ResourceOptions.merge(opts, anew),
     )
-    each = k8s.core.v1.LimitRange(
-        f"{name}-limits",
-        metadata={"name": "tenant", "namespace": namespace, "labels": tags},
-        spec={
-            "limits": [
-                {
-                    "type": "Container",
-                    "default_request": {"cpu": "100m", "memory": "256Mi"},
-                    "default": {"memory": "1Gi"},
-                }
-            ]
-        },
-        opts=opts,
-    )
-    return [together.metadata.name, each.metadata.name]
+    # Unlike the id, the URN is known at preview.
+    return made.urn
 
 
 def _service_accounts(
@@ -218,27 +229,3 @@ def _service_accounts(
         make("default", with_namespace),
         *(make(each, opts) for each in dict.fromkeys(accounts) if each != "default"),
     ]
-
-
-def _roles(
-    name: str,
-    namespace: pulumi.Output[str],
-    groups: dict[Role, str],
-    tags: dict[str, str],
-    opts: pulumi.ResourceOptions,
-) -> None:
-    """Bind each group of people to its role within the namespace."""
-    for kind, group in groups.items():
-        role = k8s.rbac.v1.Role(
-            f"{name}-role-{kind}",
-            metadata={"name": f"tenant-{kind}", "namespace": namespace, "labels": tags},
-            rules=role_rules(kind),
-            opts=opts,
-        )
-        k8s.rbac.v1.RoleBinding(
-            f"{name}-binding-{kind}",
-            metadata={"name": f"tenant-{kind}", "namespace": namespace, "labels": tags},
-            role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "Role", "name": role.metadata.name},
-            subjects=[{"api_group": "rbac.authorization.k8s.io", "kind": "Group", "name": group}],
-            opts=opts,
-        )
