@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from falaj.scheduler.autoscale_command import autoscale
 from falaj.scheduler.errors import SchedulerError
 
 DEBUG = "FALAJ_DEBUG"
@@ -22,6 +23,9 @@ def options(
     """Turn deadlines, measured progress and waiting into the priorities that Kueue goes by."""
     if debug:
         os.environ[DEBUG] = "1"
+
+
+app.command()(autoscale)
 
 
 def main() -> None:

@@ -1,0 +1,245 @@
+"""The rules: which priority each work has, and what its owner is told. Pure: the clock is given, nothing is kept."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from falaj.scheduler import explain, promises, turns
+from falaj.scheduler.policy import Policy, Tier
+from falaj.scheduler.slack import lost, nearness, remaining, risk_margin, slack
+from falaj.scheduler.work import Promise, Standing, Work
+
+# Ninths of a tier's band: deadlines spread over seven, waiting too long is above them, then work that keeps its GPUs
+# against both, then, at the top, the rescue.
+_DUE, _OVERDUE, _KEEPS, _TOP = 7 / 9, 8 / 9, 17 / 18, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What the owner of work is told, as an event."""
+
+    reason: str
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of one work: written to its Workload when it differs from what is there."""
+
+    work: Work
+    priority: int
+    standing: Standing
+    promise: Promise | None
+    active: bool
+    turn: float | None = None
+    explained: int = 0
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Return whether something has to be written."""
+        work, noted = self.work, self.work.noted
+        return (self.priority, self.standing, self.promise, self.active, self.turn, self.explained) != (
+            work.priority,
+            noted.standing,
+            noted.promise,
+            work.active,
+            noted.turn,
+            noted.explained,
+        )
+
+
+def decide(works: Iterable[Work], now: float, policy: Policy) -> list[Decision]:
+    """Return what has to change, in the order in which it is to be written.
+
+    What protects work that runs comes before what raises work that waits: in the other order Kueue could displace the
+    one for the other in between.
+    """
+    everything = list(works)
+    by_uid = {work.uid: work for work in everything}
+    queues: dict[str, list[Work]] = defaultdict(list)
+    decisions: list[Decision] = []
+    for work in everything:
+        if (stopped := _stopped_or_freed(work, now)) is not None:
+            decisions.append(stopped)
+        elif work.active:
+            queues[work.queue].append(promises.void(work, now))
+    decisions = [_told(each, by_uid, now, policy) for each in decisions]
+    for queue in queues.values():
+        decisions += [_told(each, by_uid, now, policy) for each in _decide_queue(queue, now, policy)]
+    changed = [decision for decision in decisions if decision.changes]
+    return sorted(changed, key=lambda each: (not each.work.runs, -each.priority, each.work.created, each.work.uid))
+
+
+def _decide_queue(works: list[Work], now: float, policy: Policy) -> list[Decision]:
+    turn = turns.holder(works, now, policy)
+    given = _given_turn(turn, now, policy) if turn is not None and not turn.runs else None
+    tiers: dict[str, list[Work]] = defaultdict(list)
+    for work in works:
+        tiers[policy.tier(work.tier).name].append(work)
+    decisions: list[Decision] = []
+    for name, members in tiers.items():
+        tier = policy.tier(name)
+        waiting = [_waiting(work, tier, now, policy) for work in members if not work.runs and work is not turn]
+        running = [_running(work, tier, now, policy) for work in members if work.runs]
+        if policy.rescue:
+            waiting, running = _rescue(waiting, running, tier, now, policy)
+        decisions += _in_order(waiting, policy)
+        decisions += _protected(running, waiting, tier)
+    return [*decisions, given] if given else decisions
+
+
+def _waiting(work: Work, tier: Tier, now: float, policy: Policy) -> Decision:
+    """Return what work that waits has by itself, before it is looked at beside others."""
+    left = slack(work, now)
+    if turns.overdue(work, now, policy):
+        standing, priority = Standing.OVERDUE, tier.at(_OVERDUE)
+    elif left is None:
+        standing, priority = Standing.OPEN, tier.priority
+    elif left < -risk_margin(work, policy):
+        standing, priority = Standing.LATE, tier.priority
+    else:
+        standing, priority = Standing.DUE, tier.at(_DUE * nearness(left, policy))
+    return _decision(work, priority, standing, now, policy)
+
+
+def _running(work: Work, tier: Tier, now: float, policy: Policy) -> Decision:
+    """Return what work that runs has: what it won its place with, and never less while it runs.
+
+    Kueue writes the base again when a WorkloadPriorityClass is made or changed, so what was decided counts for more.
+    """
+    decided = work.noted.priority
+    within = decided is not None and tier.priority <= decided <= tier.at(_TOP)
+    has_turn = work.noted.standing is Standing.TURN
+    priority = policy.turn_priority if has_turn else decided if within and decided is not None else work.priority
+    return _decision(work, max(priority, tier.priority), work.noted.standing, now, policy)
+
+
+def _rescue(
+    waiting: list[Decision], running: list[Decision], tier: Tier, now: float, policy: Policy
+) -> tuple[list[Decision], list[Decision]]:
+    """Raise work that would miss its deadline over work of its tier that gains nothing by going on.
+
+    Room is made only by work that has more before it than it loses, and that keeps its own deadline nevertheless. What
+    was rescued is never asked to make room while it runs, so that two works cannot displace each other in turn.
+    """
+    room = sorted(
+        (each for each in running if _may_yield(each.work, now, policy)),
+        key=lambda each: remaining(each.work, now) - lost(each.work, now, policy),
+        reverse=True,
+    )
+    rescued: set[str] = set()
+    yielding: set[str] = set()
+    for each in sorted(waiting, key=lambda each: slack(each.work, now) or 0.0):
+        left = slack(each.work, now)
+        if left is None or each.work.words.expected is None or not 0 <= left <= risk_margin(each.work, policy):
+            continue
+        chosen = _enough([one for one in room if _can_afford(one.work, each.work, now, policy)], each.work.gpus)
+        if chosen:
+            rescued.add(each.work.uid)
+            yielding |= chosen
+            room = [one for one in room if one.work.uid not in chosen]
+    if not rescued:
+        return waiting, running
+    raised = [
+        replace(each, priority=tier.at(_TOP), standing=Standing.RESCUE) if each.work.uid in rescued else each
+        for each in waiting
+    ]
+    return raised, [_beside_rescue(each, tier, yields=each.work.uid in yielding) for each in running]
+
+
+def _may_yield(work: Work, now: float, policy: Policy) -> bool:
+    protected = work.noted.standing in (Standing.RESCUE, Standing.TURN)
+    return not protected and work.gpus > 0 and remaining(work, now) > lost(work, now, policy)
+
+
+def _can_afford(runs: Work, waits: Work, now: float, policy: Policy) -> bool:
+    left = slack(runs, now)
+    return left is None or left - lost(runs, now, policy) - remaining(waits, now) > risk_margin(runs, policy)
+
+
+def _enough(room: list[Decision], gpus: int) -> set[str]:
+    """Return the first works that hold as many GPUs together, or none if all do not."""
+    chosen: set[str] = set()
+    for each in room:
+        if gpus <= 0:
+            break
+        chosen.add(each.work.uid)
+        gpus -= each.work.gpus
+    return chosen if gpus <= 0 else set()
+
+
+def _beside_rescue(each: Decision, tier: Tier, *, yields: bool) -> Decision:
+    """Leave a rescue only those to displace that were chosen for it: Kueue displaces whatever is lower."""
+    if each.standing in (Standing.RESCUE, Standing.TURN):
+        return each
+    if yields:
+        return replace(each, priority=min(each.priority, tier.at(_KEEPS)))
+    return replace(each, priority=tier.at(_TOP), standing=Standing.KEEPS)
+
+
+def _protected(running: list[Decision], waiting: list[Decision], tier: Tier) -> list[Decision]:
+    """Let work that runs keep its GPUs against work of its tier, which is first in line and no more."""
+    highest = max((each.priority for each in waiting if each.standing is not Standing.RESCUE), default=0)
+    return [
+        replace(each, priority=tier.at(_KEEPS), standing=Standing.KEEPS) if each.priority < highest else each
+        for each in running
+    ]
+
+
+def _in_order(waiting: list[Decision], policy: Policy) -> list[Decision]:
+    """Keep a priority that hardly changes, unless that would put a later deadline before an earlier one."""
+    due = sorted(
+        (each for each in waiting if each.standing is Standing.DUE),
+        key=lambda each: (each.priority, each.work.created, each.work.uid),
+    )
+    kept = [each for each in waiting if each.standing is not Standing.DUE]
+    floor = 0
+    for each in due:  # from the farthest deadline to the nearest
+        near = each.work.noted.standing is Standing.DUE and abs(each.work.priority - each.priority) < policy.step
+        floor = max(floor, each.work.priority if near else each.priority)
+        kept.append(replace(each, priority=floor))
+    return kept
+
+
+def _given_turn(work: Work, now: float, policy: Policy) -> Decision:
+    has_it = work.noted.standing is Standing.TURN and work.noted.turn is not None
+    still = has_it and now - (work.noted.turn or 0) < policy.turn_seconds
+    decision = _decision(work, policy.turn_priority, Standing.TURN, now, policy)
+    return replace(decision, turn=work.noted.turn if still else now)
+
+
+def _decision(work: Work, priority: int, standing: Standing, now: float, policy: Policy) -> Decision:
+    promise = promises.promise(work, now, policy)
+    return Decision(work, priority, standing, promise, work.active, work.noted.turn, work.noted.explained)
+
+
+def _stopped_or_freed(work: Work, now: float) -> Decision | None:
+    """Stop new work whose words are refused, and let in again what was stopped and has been put right."""
+    noted = work.noted
+    if promises.refusal(work, now):
+        active, promise = False, Promise.REFUSED
+        goes_on = not work.active or not promises.stops(work, now)
+    else:
+        active, promise = True, Promise.ON_TIME
+        goes_on = work.active or noted.promise is not Promise.REFUSED
+    return (
+        None if goes_on else Decision(work, work.priority, noted.standing, promise, active, noted.turn, noted.explained)
+    )
+
+
+def _told(decision: Decision, by_uid: Mapping[str, Work], now: float, policy: Policy) -> Decision:
+    """Add what the owner is told: each change of standing, each change of the promise, each displacement."""
+    work, noted = decision.work, decision.work.noted
+    notices: list[Notice] = []
+    explained = noted.explained
+    if work.eviction and work.eviction.count > noted.explained:
+        notices.append(Notice("Preempted", explain.displaced(work, by_uid, now, policy), warning=True))
+        explained = work.eviction.count
+    if decision.promise is not noted.promise and (told := explain.promise(work, decision.promise, now)):
+        notices.append(Notice(*told, warning=True))
+    if decision.standing is not noted.standing and decision.standing in explain.RAISED | explain.LOWERED:
+        reason = "PriorityRaised" if decision.standing in explain.RAISED else "PriorityLowered"
+        notices.append(Notice(reason, explain.standing(decision.standing, work, decision.priority, now, policy)))
+    return replace(decision, explained=explained, notices=tuple(notices))

@@ -1,0 +1,52 @@
+"""Slack: the time to the deadline less the work that remains; and how near that is."""
+
+import math
+
+from falaj.scheduler.policy import Policy
+from falaj.scheduler.work import Work
+
+_NEAR = 60.0
+"""Seconds of slack at which nearness begins to level off."""
+
+
+def remaining(work: Work, now: float) -> float:
+    """Return the seconds of work that remain.
+
+    Measured progress counts where there is any. Without, work that runs is taken to have done what time it has run,
+    and work that waits has all before it: what it did before it was displaced is lost.
+    """
+    words = work.words
+    if words.expected is None:
+        return 0.0
+    if words.progress is not None:
+        return words.expected * (1 - words.progress)
+    return max(0.0, words.expected - (0.0 if work.admitted is None else now - work.admitted))
+
+
+def slack(work: Work, now: float) -> float | None:
+    """Return how long the work could stand still and keep its deadline; ``None`` without a deadline."""
+    deadline = work.words.deadline
+    return None if deadline is None else deadline - now - remaining(work, now)
+
+
+def lost(work: Work, now: float, policy: Policy) -> float:
+    """Return the seconds of work that would have to be done again if the work were displaced now."""
+    if work.admitted is None:
+        return 0.0
+    ran = max(0.0, now - work.admitted)
+    return ran if work.words.progress is None else min(ran, policy.checkpoint_seconds)
+
+
+def risk_margin(work: Work, policy: Policy) -> float:
+    """Return the slack below which a deadline is at risk: estimates are seldom better than a tenth."""
+    return max(policy.risk_seconds, (work.words.expected or 0.0) / 10)
+
+
+def nearness(slack_seconds: float, policy: Policy) -> float:
+    """Return 1 where there is no slack and 0 where there is more than the horizon, in between by the logarithm.
+
+    So the same share of slack less is the same step up, whether hours are left or minutes.
+    """
+    horizon = policy.horizon_hours * 3600
+    near = 1 - math.log1p(max(slack_seconds, 0.0) / _NEAR) / math.log1p(horizon / _NEAR)
+    return min(1.0, max(0.0, near))
