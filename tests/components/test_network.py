@@ -28,6 +28,7 @@ def test_other_components_learn_all_that_they_need_of_it(run, engine, providers)
         "zones": ZONES,
         "efa_security_group_id": "network-efa-id",
         "placement_group": "test-network-b",
+        "placement_zone": "me-central-1b",
         "placement_subnet_id": "network-private-b-id",
     }
 

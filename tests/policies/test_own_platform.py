@@ -12,7 +12,7 @@ import pulumi
 import pytest
 import yaml
 from pulumi.runtime import mocks
-from recording import told
+from recording import answered, offered_at_home, told
 
 from falaj.policies import RULES, Verdict
 from falaj.policies.model import Context, Graph, Judgement, Resource, judge
@@ -41,7 +41,7 @@ class Recorder(mocks.Mocks):
         return identity, told(args)
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
-        raise AssertionError(f"the platform looks nothing up, but {args.token} was called")
+        return answered(args, offered_at_home())
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from falaj.components.audit_trail import AuditTrail, AuditTrailArgs
 from falaj.components.backup import Backup, BackupArgs
 from falaj.components.backup_role import BackupResource
+from falaj.components.capacity import CapacityType, Reservation
 from falaj.components.classification import Classification
 from falaj.components.cluster import Cluster, ClusterArgs
 from falaj.components.cluster_access import ClusterMember
@@ -12,6 +13,7 @@ from falaj.components.data_store import DataStore, DataStoreArgs
 from falaj.components.detective_baseline import DetectiveBaseline, DetectiveBaselineArgs
 from falaj.components.detectors import Scans, Severity, Standard, Threats
 from falaj.components.errors import ConfigError
+from falaj.components.gpu_needs import GpuNeeds
 from falaj.components.gpu_node_pool import GpuNodePool, GpuNodePoolArgs
 from falaj.components.home_folders import HomeFolder
 from falaj.components.image_mirrors import ImageMirror, Upstream, mirrored
@@ -19,7 +21,8 @@ from falaj.components.image_registry import ImageRegistry, ImageRegistryArgs, Im
 from falaj.components.key_uses import KeyUse
 from falaj.components.log_deliveries import LogSource
 from falaj.components.network import Network, NetworkArgs
-from falaj.components.node_pool import CapacityType, NodePool, NodePoolArgs, Taint
+from falaj.components.node_images import GpuImage
+from falaj.components.node_pool import NodePool, NodePoolArgs, Taint
 from falaj.components.ownership import Ownership
 from falaj.components.refs import (
     ClusterRef,
@@ -82,6 +85,8 @@ __all__ = [
     "ExternalKey",
     "FileSystemKind",
     "FileSystemRef",
+    "GpuImage",
+    "GpuNeeds",
     "GpuNodePool",
     "GpuNodePoolArgs",
     "HomeFolder",
@@ -110,6 +115,7 @@ __all__ = [
     "RegionGuardArgs",
     "RegionGuardMode",
     "RegistryRef",
+    "Reservation",
     "ResidencyKey",
     "ResidencyKeyArgs",
     "RootAuthority",

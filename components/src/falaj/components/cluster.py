@@ -216,4 +216,5 @@ def _ref(cluster: aws.eks.Cluster, endpoint: pulumi.Input[str], authority: pulum
         "version": cluster.version,
         "endpoint": endpoint,
         "certificate_authority": authority,
+        "security_group_id": cluster.vpc_config.apply(lambda config: config.cluster_security_group_id or ""),
     }

@@ -164,6 +164,7 @@ class Network(pulumi.ComponentResource):
             "zones": zones,
             "efa_security_group_id": self.efa_security_group_id,
             "placement_group": self.placement_group,
+            "placement_zone": close.zone,
             "placement_subnet_id": private[zones.index(close.zone)].id,
         }
         self.register_outputs(

@@ -3,31 +3,24 @@
 import json
 import re
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 
+from falaj.components.capacity import CapacityType, check_capacity
 from falaj.components.checks import bounded, dns_label
 from falaj.components.classification import Classification
 from falaj.components.documents import service_trust
 from falaj.components.errors import ConfigError
+from falaj.components.launch_template import make_launch_template
+from falaj.components.machine import Machine
 from falaj.components.ownership import Ownership, labels
 from falaj.components.refs import ClusterRef, KeyRef, NetworkRef, key_arn, pick
 
 _INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
 # What a node needs and no more: to join, to pull images, to give pods addresses.
 _MANAGED_POLICIES = ("AmazonEKSWorkerNodeMinimalPolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonEKS_CNI_Policy")
-
-
-class CapacityType(StrEnum):
-    """How capacity is bought."""
-
-    ON_DEMAND = "ON_DEMAND"
-    """Paid by the second, kept until given back."""
-    SPOT = "SPOT"
-    """Cheaper, taken back at two minutes' notice."""
 
 
 class Taint(TypedDict):
@@ -58,6 +51,8 @@ class NodePoolArgs(TypedDict):
     """Fewest nodes the pool may have. Default: 0."""
     nodes: NotRequired[int]
     """Nodes it has now. Default: ``min_nodes``."""
+    autoscaled: NotRequired[bool]
+    """Whether an autoscaler sets the nodes; ``nodes`` is then how many there are at first. Default: ``false``."""
     classification: NotRequired[Classification]
     """Classification of what runs on the nodes. Default: ``restricted``."""
     pool_name: NotRequired[str]
@@ -69,7 +64,7 @@ class NodePoolArgs(TypedDict):
     ami_type: NotRequired[str]
     """Kind of EKS image. Default: ``AL2023_x86_64_STANDARD``."""
     capacity_type: NotRequired[CapacityType]
-    """How capacity is bought. Default: on demand."""
+    """How capacity is bought: ``ON_DEMAND`` or ``SPOT``. Default: on demand."""
     disk_gib: NotRequired[int]
     """Size of a node's encrypted disk in GiB, 20 to 16384. Default: 100."""
 
@@ -86,12 +81,23 @@ class NodePool(pulumi.ComponentResource):
     role_arn: pulumi.Output[str]
     """ARN of the nodes' role."""
 
-    def __init__(self, name: str, args: NodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        args: NodePoolArgs,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        machine: Machine | None = None,
+    ) -> None:
+        """``machine`` is how a component that makes a pool of a special kind says of which."""
         classification = Classification(args.get("classification", Classification.RESTRICTED))
         pool_name = dns_label(f"{name}.pool_name", args.get("pool_name", name))
         low, now, high = check_size(name, args["max_nodes"], args.get("min_nodes", 0), args.get("nodes"))
-        instance_types = check_instance_types(f"{name}.instance_types", args["instance_types"])
-        capacity = CapacityType(args.get("capacity_type", CapacityType.ON_DEMAND))
+        machine = machine or Machine(
+            check_instance_types(f"{name}.instance_types", args["instance_types"]),
+            check_capacity(name, args.get("capacity_type", CapacityType.ON_DEMAND), None),
+        )
+        ami_type = args.get("ami_type", "AL2023_x86_64_STANDARD")
         disk = bounded(f"{name}.disk_gib", args.get("disk_gib", 100), 20, 16384, "GiB")
         tags = labels(f"{name}.ownership", args["ownership"], classification) | {"pool": pool_name}
         disk_key = key_arn(f"{name}.key", args["key"], classification)
@@ -111,16 +117,20 @@ class NodePool(pulumi.ComponentResource):
             )
             for policy in _MANAGED_POLICIES
         ]
-        template = _launch_template(name, disk_key, disk, tags, child)
+        template = make_launch_template(
+            name, machine, key=disk_key, disk_gib=disk, ami_type=ami_type, tags=tags, opts=child
+        )
+        in_template = machine.capacity.bought is CapacityType.CAPACITY_BLOCK
         group = aws.eks.NodeGroup(
             f"{name}-nodes",
             cluster_name=pick(args["cluster"], "cluster_name"),
             node_group_name=pool_name,
             node_role_arn=role.arn,
-            subnet_ids=pick(args["network"], "subnet_ids"),
-            ami_type=args.get("ami_type", "AL2023_x86_64_STANDARD"),
-            capacity_type=capacity.value,
-            instance_types=instance_types,
+            subnet_ids=pick(args["network"], "subnet_ids") if machine.subnet_ids is None else machine.subnet_ids,
+            ami_type=ami_type,
+            release_version=machine.release,
+            capacity_type=machine.capacity.of_group,
+            instance_types=None if in_template else [*machine.instance_types],
             launch_template={"id": template.id, "version": template.latest_version.apply(str)},
             scaling_config={"min_size": low, "desired_size": now, "max_size": high},
             update_config={"max_unavailable": 1},
@@ -130,10 +140,11 @@ class NodePool(pulumi.ComponentResource):
                 {"key": taint["key"], "value": taint["value"], "effect": "NO_SCHEDULE"}
                 for taint in args.get("taints", [])
             ],
-            tags=tags,
+            tags={**tags, **machine.group_tags},
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=grants,
+                ignore_changes=["scalingConfig.desiredSize"] if args.get("autoscaled", False) else None,
                 # Scarce capacity seldom exists twice: give it back before asking for its replacement.
                 delete_before_replace=True,
             ),
@@ -160,38 +171,3 @@ def check_instance_types(field: str, types: Sequence[str]) -> list[str]:
         if not _INSTANCE_TYPE.fullmatch(instance_type):
             raise ConfigError(field, instance_type, "must be instance types such as g5.12xlarge")
     return list(types)
-
-
-def _launch_template(
-    name: str, key: pulumi.Output[str], disk_gib: int, tags: dict[str, str], opts: pulumi.ResourceOptions
-) -> aws.ec2.LaunchTemplate:
-    return aws.ec2.LaunchTemplate(
-        f"{name}-template",
-        description=f"Nodes of {name}",
-        update_default_version=True,
-        metadata_options={
-            "http_endpoint": "enabled",
-            "http_tokens": "required",
-            # One hop ends in the node: a pod, one hop further, never gets the node's credentials.
-            "http_put_response_hop_limit": 1,
-            "instance_metadata_tags": "disabled",
-        },
-        block_device_mappings=[
-            {
-                "device_name": "/dev/xvda",
-                "ebs": {
-                    "volume_type": "gp3",
-                    "volume_size": disk_gib,
-                    "encrypted": "true",
-                    "kms_key_id": key,
-                    "delete_on_termination": "true",
-                },
-            }
-        ],
-        monitoring={"enabled": True},
-        tag_specifications=[
-            {"resource_type": kind, "tags": tags} for kind in ("instance", "volume", "network-interface")
-        ],
-        tags=tags,
-        opts=opts,
-    )

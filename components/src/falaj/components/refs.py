@@ -60,6 +60,8 @@ class NetworkRef(TypedDict):
     """Id of the security group of nodes that train together over EFA."""
     placement_group: pulumi.Input[str]
     """Name of the placement group of those nodes."""
+    placement_zone: pulumi.Input[str]
+    """Zone of those nodes."""
     placement_subnet_id: pulumi.Input[str]
     """Id of the private subnet of those nodes, all in one zone."""
 
@@ -75,6 +77,8 @@ class ClusterRef(TypedDict):
     """URL of the Kubernetes API server."""
     certificate_authority: pulumi.Input[str]
     """Certificate authority of the API server, PEM."""
+    security_group_id: pulumi.Input[str]
+    """Id of the security group that EKS made for the cluster, without which no node joins it."""
 
 
 class PoolRef(TypedDict):
