@@ -18,8 +18,10 @@ EMPTY = "falaj.dev/empty-since"
 CONDEMNED = "falaj.dev/given-back-since"
 """Annotation of a node: since when the autoscaler keeps work off it."""
 GROUP = "eks.amazonaws.com/nodegroup"
-# What Kueue says of work that has quota, and whose topology has too few nodes: it is not admitted before they exist.
-_NO_NODES = re.compile(r'topology "([^"]+)" (?:doesn\'t allow to fit|allows to fit only)')
+# What Kueue says of work that has quota, and whose topology has no nodes or too few: it is not admitted before.
+_NO_NODES = re.compile(
+    r'topology "(?P<topology>[^"]+)" (?:doesn\'t allow to fit|allows to fit only)|no topology domains at level'
+)
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
@@ -53,14 +55,17 @@ class Queues:
         queue = (workload["metadata"]["namespace"], workload["spec"].get("queueName", ""))
         return admission.get("clusterQueue") or self._locals.get(queue, "")
 
-    def flavor(self, workload: Manifest, topology: str, selector: Mapping[str, str], known: set[str]) -> str | None:
-        """Return the first flavor of the Workload's queue whose topology has too few nodes."""
+    def flavor(
+        self, workload: Manifest, topology: str | None, selector: Mapping[str, str], known: set[str]
+    ) -> str | None:
+        """Return the first flavor of the Workload's queue that has this topology, or where none is named any."""
         groups = self._clusters.get(self.tenant(workload), {}).get("resourceGroups", [])
         for name in (flavor["name"] for group in groups for flavor in group["flavors"]):
             spec = self._flavors.get(name, {})
             labels: Mapping[str, str] = spec.get("nodeLabels") or {}
             fits = all(labels.get(key, value) == value for key, value in selector.items())
-            if name in known and spec.get("topologyName") == topology and fits:
+            placed: str | None = spec.get("topologyName")
+            if name in known and placed and topology in (None, placed) and fits:
                 return name
         return None
 
@@ -187,7 +192,7 @@ def _without_nodes(
     for pod_set in workload["spec"]["podSets"]:
         template = pod_set["template"]
         selector = template["spec"].get("nodeSelector") or {}
-        flavor = queues.flavor(workload, said[1], selector, set(flavors))
+        flavor = queues.flavor(workload, said["topology"], selector, set(flavors))
         units = units_of(template, flavors[flavor].resource) if flavor else 0
         if flavor and units:
             unplaced, _ = parts.get(flavors[flavor].name, ([], 0))
