@@ -4,6 +4,7 @@ from falaj.components.audit_trail import AuditTrail, AuditTrailArgs
 from falaj.components.backup import Backup, BackupArgs
 from falaj.components.backup_role import BackupResource
 from falaj.components.capacity import CapacityType, Reservation
+from falaj.components.chart_values import kueue_configuration
 from falaj.components.classification import Classification
 from falaj.components.cluster import Cluster, ClusterArgs
 from falaj.components.cluster_access import ClusterMember
@@ -15,6 +16,7 @@ from falaj.components.detectors import Scans, Severity, Standard, Threats
 from falaj.components.errors import ConfigError
 from falaj.components.gpu_needs import GpuNeeds
 from falaj.components.gpu_node_pool import GpuNodePool, GpuNodePoolArgs
+from falaj.components.gpu_operators import GpuAgent, GpuOperators, GpuOperatorsArgs, MigStrategy
 from falaj.components.home_folders import HomeFolder
 from falaj.components.image_mirrors import ImageMirror, Upstream, mirrored
 from falaj.components.image_registry import ImageRegistry, ImageRegistryArgs, ImageScanning
@@ -87,8 +89,11 @@ __all__ = [
     "FileSystemRef",
     "GpuImage",
     "GpuNeeds",
+    "GpuAgent",
     "GpuNodePool",
     "GpuNodePoolArgs",
+    "GpuOperators",
+    "GpuOperatorsArgs",
     "HomeFolder",
     "ImageMirror",
     "ImageRegistry",
@@ -98,6 +103,7 @@ __all__ = [
     "KeyRef",
     "KeyUse",
     "LogSource",
+    "MigStrategy",
     "Network",
     "NetworkArgs",
     "NetworkOpening",
@@ -142,5 +148,6 @@ __all__ = [
     "TritonServiceArgs",
     "Upstream",
     "VaultRef",
+    "kueue_configuration",
     "mirrored",
 ]

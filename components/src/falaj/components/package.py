@@ -11,6 +11,7 @@ from falaj.components.cost_budget import CostBudget
 from falaj.components.data_store import DataStore
 from falaj.components.detective_baseline import DetectiveBaseline
 from falaj.components.gpu_node_pool import GpuNodePool
+from falaj.components.gpu_operators import GpuOperators
 from falaj.components.image_registry import ImageRegistry
 from falaj.components.network import Network
 from falaj.components.node_pool import NodePool
@@ -32,6 +33,7 @@ COMPONENTS: list[type[pulumi.ComponentResource]] = [
     DataStore,
     DetectiveBaseline,
     GpuNodePool,
+    GpuOperators,
     ImageRegistry,
     Network,
     NodePool,
