@@ -13,7 +13,7 @@ import kubernetes
 import pytest
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 
-from falaj.lab.nodes import LEAVING, OWNED, NodeGroup, changes, desired_nodes, resources
+from falaj.lab.nodes import LEAVING, MIG, OWNED, TIME_SLICES, NodeGroup, changes, desired_nodes, resources
 from falaj.lab.state import REGION
 from falaj.lab.testing import RunningLab
 
@@ -26,6 +26,7 @@ GROUP = NodeGroup(
     zones=[("me-central-1a", "mec1-az1"), ("me-central-1b", "mec1-az2")],
     size=3,
     disk_gib=200,
+    efa=16,
     labels={"team": "vision"},
     taints=[GPU_TAINT],
 )
@@ -85,7 +86,8 @@ def test_a_node_has_the_capacity_and_the_labels_of_its_instance_type_and_group()
 def test_what_the_kubelet_keeps_for_itself_cannot_be_allocated(
     instance_type: str, pods: str, cpu: str, memory: str, devices: dict[str, str]
 ):
-    allocatable = resources(INSTANCE_TYPES[instance_type], 20)[1]
+    group = NodeGroup("c", "g", "arn", instance_type, [], size=1, disk_gib=20)
+    allocatable = resources(INSTANCE_TYPES[instance_type], group)[1]
     assert allocatable == {"cpu": cpu, "memory": memory, "ephemeral-storage": "17408Mi", "pods": pods} | devices
 
 
@@ -101,8 +103,46 @@ def test_a_group_has_the_same_nodes_whenever_it_is_asked():
     assert not any(changes(nodes, [as_served(node) for node in nodes]).__dict__.values())
 
 
-@pytest.mark.parametrize("change", [{"arn": "other"}, {"instance_type": "g6e.12xlarge"}, {"disk_gib": 500}])
-def test_another_group_instance_type_or_disk_makes_other_nodes(change: dict[str, Any]):
+def test_a_node_has_the_efa_interfaces_of_its_launch_template_and_no_others():
+    assert "vpc.amazonaws.com/efa" not in nodes_of(dataclasses.replace(GROUP, efa=0))[0]["status"]["capacity"]
+
+
+def test_local_nvme_takes_the_place_of_the_disk():
+    node = nodes_of(dataclasses.replace(GROUP, local_nvme=True))[0]
+    assert node["status"]["capacity"]["ephemeral-storage"] == f"{30400 * 10**9 // 2**30}Gi"
+
+
+@pytest.mark.parametrize(
+    ("profile", "each"),
+    [("1g.18gb", 7), ("1g.35gb", 4), ("2g.35gb", 3), ("3g.71gb", 2), ("4g.71gb", 1), ("7g.141gb", 1)],
+)
+def test_gpus_that_are_cut_up_are_there_as_partitions_only(profile: str, each: int):
+    node = nodes_of(dataclasses.replace(GROUP, labels={MIG: f"all-{profile}"}))[0]
+    offered = {name: count for name, count in node["status"]["allocatable"].items() if name.startswith("nvidia.com")}
+    assert offered == {f"nvidia.com/mig-{profile}": str(8 * each)}
+    assert node["metadata"]["labels"]["nvidia.com/mig.strategy"] == "mixed"
+    assert node["metadata"]["labels"][f"nvidia.com/mig-{profile}.count"] == str(8 * each)
+
+
+def test_gpus_in_time_slices_are_there_as_slices_only():
+    capacity = nodes_of(dataclasses.replace(GROUP, labels={TIME_SLICES: "time-slices-4"}))[0]["status"]["capacity"]
+    assert {name: count for name, count in capacity.items() if name.startswith("nvidia.com")} == {
+        "nvidia.com/gpu.shared": "32"
+    }
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"arn": "other"},
+        {"instance_type": "g6e.12xlarge"},
+        {"disk_gib": 500},
+        {"efa": 1},
+        {"local_nvme": True},
+        {"labels": {MIG: "all-1g.18gb"}},
+    ],
+)
+def test_nodes_with_other_resources_are_other_nodes(change: dict[str, Any]):
     other = dataclasses.replace(GROUP, **change)
     due = changes(nodes_of(other), nodes_of(GROUP))
     assert len(due.create) == len(due.remove) == 3

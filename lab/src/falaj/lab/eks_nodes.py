@@ -7,6 +7,7 @@ every node group of every EKS cluster in the emulated AWS becomes nodes of the l
 A node that has to go is drained as EKS does it: cordoned, its pods evicted, and after a grace period removed anyway.
 """
 
+import base64
 import json
 import os
 import signal
@@ -94,6 +95,7 @@ class EmulatedEks:
         disks = [
             mapping["Ebs"]["VolumeSize"] for mapping in template.get("BlockDeviceMappings", []) if "Ebs" in mapping
         ]
+        interfaces = [each.get("InterfaceType", "interface") for each in template.get("NetworkInterfaces", [])]
         scaling = group["scalingConfig"]
         return NodeGroup(
             cluster=group["clusterName"],
@@ -102,7 +104,10 @@ class EmulatedEks:
             instance_type=instance_type,
             zones=[self._zone(subnet) for subnet in group["subnets"]],
             size=scaling.get("desiredSize", scaling.get("minSize", 0)),
-            disk_gib=int(disks[0] if disks else group.get("diskSize") or 20),
+            # Bottlerocket has a small disk for itself beside the one for images and pods.
+            disk_gib=int(max(disks) if disks else group.get("diskSize") or 20),
+            efa=sum(kind in {"efa", "efa-only"} for kind in interfaces),
+            local_nvme=_uses_local_nvme(template.get("UserData", "")),
             capacity_type=group.get("capacityType", "ON_DEMAND"),
             labels=group.get("labels") or {},
             taints=group.get("taints") or [],
@@ -284,6 +289,12 @@ def main() -> None:
     signal.signal(signal.SIGINT, end)
     _log(f"watching the node groups of {os.environ['AWS_ENDPOINT_URL']}")
     run(stop, Lab.at())
+
+
+def _uses_local_nvme(user_data: str) -> bool:
+    """Say whether AL2023's nodeadm, or Bottlerocket, is told to put images and pods on the local disks."""
+    told = base64.b64decode(user_data).decode(errors="replace")
+    return "strategy: RAID0" in told or '"ephemeral-storage", "init"' in told
 
 
 def _group_of(node: Manifest) -> tuple[str, str]:

@@ -23,6 +23,11 @@ LEAVING = "falaj.dev/leaving-since"
 CLUSTER_LABEL = "falaj.dev/eks-cluster"
 GROUP_LABEL = "eks.amazonaws.com/nodegroup"
 
+MIG = "nvidia.com/mig.config"
+"""Label: how NVIDIA's MIG manager cuts a node's GPUs up, ``all-`` and a profile."""
+TIME_SLICES = "nvidia.com/device-plugin.config"
+"""Label: which configuration the device plugin has on a node; here only ``time-slices-`` and a number mean anything."""
+
 _ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
 _EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
 
@@ -39,6 +44,10 @@ class NodeGroup:
     """Name and id of the zone of each subnet."""
     size: int
     disk_gib: int
+    efa: int = 0
+    """Network interfaces that carry EFA."""
+    local_nvme: bool = False
+    """Whether pods and images live on the local NVMe disks, as one."""
     capacity_type: str = "ON_DEMAND"
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     taints: Sequence[Mapping[str, str]] = ()
@@ -46,8 +55,11 @@ class NodeGroup:
 
     @property
     def prefix(self) -> str:
-        """What the names of its nodes begin with: another group, instance type or disk makes other nodes."""
+        """What the names of its nodes begin with: nodes that have other resources are other nodes."""
         identity = f"{self.arn} {self.instance_type} {self.disk_gib}"
+        parts = [label for name in (MIG, TIME_SLICES) if (label := self.labels.get(name))]
+        if self.efa or self.local_nvme or parts:
+            identity += f" {self.efa} {self.local_nvme} {parts}"
         slug = re.sub(r"[^a-z0-9]+", "-", self.name.lower())[:40].strip("-")
         return f"{slug}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}-"
 
@@ -109,7 +121,7 @@ def _node(group: NodeGroup, number: int, facts: Mapping[str, Any], region: str) 
     labels = {
         **group.labels,
         **MADE_BY,
-        **_gpu_labels(facts),
+        **_gpu_labels(facts, group),
         CLUSTER_LABEL: group.cluster,
         GROUP_LABEL: group.name,
         "eks.amazonaws.com/capacityType": group.capacity_type,
@@ -127,7 +139,7 @@ def _node(group: NodeGroup, number: int, facts: Mapping[str, Any], region: str) 
         for taint in group.taints
     ]
     owned = {"labels": sorted(labels), "taints": [[taint["key"], taint["effect"]] for taint in taints]}
-    capacity, allocatable = resources(facts, group.disk_gib)
+    capacity, allocatable = resources(facts, group)
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -141,17 +153,20 @@ def _node(group: NodeGroup, number: int, facts: Mapping[str, Any], region: str) 
     }
 
 
-def resources(facts: Mapping[str, Any], disk_gib: int) -> tuple[dict[str, str], dict[str, str]]:
-    """Return capacity and allocatable of an instance type as Kubernetes quantities."""
+def resources(facts: Mapping[str, Any], group: NodeGroup) -> tuple[dict[str, str], dict[str, str]]:
+    """Return capacity and allocatable of an instance type, in this group, as Kubernetes quantities."""
     cpus = facts["VCpuInfo"]["DefaultVCpus"]
     memory = facts["MemoryInfo"]["SizeInMiB"]
     network = facts["NetworkInfo"]
     cards = network.get("NetworkCards") or [{"MaximumNetworkInterfaces": network["MaximumNetworkInterfaces"]}]
     # Each interface of the default card keeps one address for itself; the host network's pods need none (hence 2).
     pods = cards[0]["MaximumNetworkInterfaces"] * (network["Ipv4AddressesPerInterface"] - 1) + 2
+    disk_gib = group.disk_gib
+    if group.local_nvme:
+        disk_gib = facts["InstanceStorageInfo"]["TotalSizeInGB"] * 10**9 // 2**30
     devices = {
-        "nvidia.com/gpu": sum(gpu["Count"] for gpu in _nvidia_gpus(facts)),
-        "vpc.amazonaws.com/efa": (network.get("EfaInfo") or {}).get("MaximumEfaInterfaces", 0),
+        **_gpu_devices(facts, group.labels),
+        "vpc.amazonaws.com/efa": group.efa,
         "aws.amazon.com/neuron": sum(
             device["Count"] for device in (facts.get("NeuronInfo") or {}).get("NeuronDevices", [])
         ),
@@ -177,16 +192,37 @@ def _nvidia_gpus(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [gpu for gpu in (facts.get("GpuInfo") or {}).get("Gpus", []) if gpu["Manufacturer"] == "NVIDIA"]
 
 
-def _gpu_labels(facts: Mapping[str, Any]) -> dict[str, str]:
+def _gpu_devices(facts: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, int]:
+    """Return what NVIDIA's device plugin offers: GPUs, or partitions or slices of them as the labels say."""
+    gpus = _nvidia_gpus(facts)
+    count = sum(gpu["Count"] for gpu in gpus)
+    profile, slices = labels.get(MIG, "").removeprefix("all-"), labels.get(TIME_SLICES, "")
+    if gpus and re.fullmatch(r"\d+g\.\d+gb", profile):
+        return {f"nvidia.com/mig-{profile}": count * partitions(profile, gpus[0]["MemoryInfo"]["SizeInMiB"])}
+    if gpus and re.fullmatch(r"time-slices-\d+", slices):
+        return {"nvidia.com/gpu.shared": count * int(slices.rpartition("-")[2])}
+    return {"nvidia.com/gpu": count}
+
+
+def partitions(profile: str, gpu_mib: int) -> int:
+    """Return how many MIG partitions of a profile a GPU has: of its compute there are 7 slices, of its memory 8."""
+    compute, gigabytes = (int(number) for number in re.findall(r"\d+", profile))
+    memory = max(round(gigabytes * 8 * 1024 / gpu_mib), 1)
+    return min(7 // compute, 8 // memory)
+
+
+def _gpu_labels(facts: Mapping[str, Any], group: NodeGroup) -> dict[str, str]:
     """Return the labels that NVIDIA's GPU feature discovery gives, as far as EC2 knows the facts."""
     gpus = _nvidia_gpus(facts)
     if not gpus:
         return {}
+    parts = {f"{name}.count": str(count) for name, count in _gpu_devices(facts, group.labels).items() if "mig-" in name}
     return {
         "nvidia.com/gpu.present": "true",
         "nvidia.com/gpu.product": f"NVIDIA-{gpus[0]['Name'].replace(' ', '-')}",
         "nvidia.com/gpu.count": str(sum(gpu["Count"] for gpu in gpus)),
         "nvidia.com/gpu.memory": str(gpus[0]["MemoryInfo"]["SizeInMiB"]),
+        **({"nvidia.com/mig.strategy": "mixed"} | parts if parts else {}),
     }
 
 
