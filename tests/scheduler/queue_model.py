@@ -1,7 +1,7 @@
 """A model of one ClusterQueue as Kueue runs it, in the time that it is given: for properties of the rules.
 
 Highest priority first, then the longest waiting; what does not fit lets others by (BestEffortFIFO); work displaces what
-has lower priority (withinClusterQueue: LowerPriority), the lowest and then the latest admitted first, if that makes room.
+has lower priority (withinClusterQueue: LowerPriority), lowest and then latest admitted first, if that makes room.
 """
 
 from collections import Counter

@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 
+from falaj.scheduler import commands
 from falaj.scheduler.autoscale_command import autoscale
-from falaj.scheduler.errors import SchedulerError
+from falaj.scheduler.errors import RefusedError, SchedulerError
 
 DEBUG = "FALAJ_DEBUG"
-REFUSED = 2
-"""Exit code for work that is refused; 1 is for everything else that went wrong."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -25,7 +24,8 @@ def options(
         os.environ[DEBUG] = "1"
 
 
-app.command()(autoscale)
+for command in (commands.run, commands.check, commands.explain, autoscale):
+    app.command()(command)
 
 
 def main() -> None:
@@ -35,8 +35,15 @@ def main() -> None:
     except (SchedulerError, OSError) as error:
         if os.environ.get(DEBUG):
             raise
-        typer.echo(f"falaj-scheduler: {error}", err=True)
-        sys.exit(1)
+        typer.echo(f"falaj-scheduler: {in_words(error)}", err=True)
+        sys.exit(commands.REFUSED if isinstance(error, RefusedError) else 1)
+
+
+def in_words(error: SchedulerError | OSError) -> str:
+    """Say what went wrong without the numbers that only programs read."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 if __name__ == "__main__":

@@ -52,11 +52,23 @@ def promise(work: Work, state: Promise | None, now: float) -> tuple[str, str] | 
         return "DeadlineMissed", f"The deadline {moment(deadline)} has passed; {_left(work, now)}."
     if state is Promise.AT_RISK:
         place = "It runs" if work.runs else f"It waits in queue {work.queue} at priority {work.priority}"
-        return (
-            "DeadlineAtRisk",
-            f"The deadline {moment(deadline)} is in {duration(deadline - now)}; {_left(work, now)}. {place}.",
-        )
+        return "DeadlineAtRisk", f"{_ahead(deadline, now)}; {_left(work, now)}. {place}."
     return None
+
+
+def told_of(work: Work, now: float) -> str | None:
+    """Say how it stands with a deadline, if there is one."""
+    state = work.noted.promise
+    if told := promise(work, state, now):
+        return told[1]
+    deadline = work.words.deadline
+    return f"{_ahead(deadline, now)} ({state or 'not judged yet'}); {_left(work, now)}." if deadline else None
+
+
+def _ahead(deadline: float, now: float) -> str:
+    return (
+        f"The deadline {moment(deadline)} {'is in' if deadline > now else 'passed before'} {duration(deadline - now)}"
+    )
 
 
 def displaced(work: Work, by_uid: Mapping[str, Work], now: float, policy: Policy) -> str:

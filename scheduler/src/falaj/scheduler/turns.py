@@ -20,8 +20,8 @@ def holder(works: Iterable[Work], now: float, policy: Policy) -> Work | None:
     """Return the work of one queue that has the turn.
 
     Who has it keeps it while it runs, so that the turn costs the queue one work's GPUs at most, and while it waits for
-    at most ``turn_seconds``: work that fits nowhere would hold up the others. Then it goes to who came first of those in
-    line, whatever the tier: who comes later, and be it in thousands, comes behind. Who had it in vain comes anew.
+    at most ``turn_seconds``: work that fits nowhere would hold up the others. Then it goes to who came first of those
+    in line, whatever the tier: who comes later, and be it in thousands, comes behind. Who had it in vain comes anew.
     """
     in_line: list[Work] = []
     for work in works:
