@@ -36,6 +36,7 @@ class World:
         self.told: list[tuple[str, str, str]] = []
         self.late: set[str] = set()
         self.busy_aws = False
+        self.leads = True
         self.registry = CollectorRegistry()
         self.start()
 
@@ -44,7 +45,15 @@ class World:
         self.registry = CollectorRegistry()
         metrics = Metrics(self.registry)
         news = News(self.tell, metrics)
-        self.scaler = Autoscaler(self.policy, self, self.Aws(self), news=news, metrics=metrics, clock=lambda: self.now)
+        self.scaler = Autoscaler(
+            self.policy,
+            self,
+            self.Aws(self),
+            news=news,
+            metrics=metrics,
+            clock=lambda: self.now,
+            leads=lambda: self.leads,
+        )
 
     def look(self, *, after: float = 1) -> None:
         self.now += after
@@ -220,3 +229,11 @@ def test_a_countdown_is_not_told_second_by_second():
     assert [message for _, _, message in world.told] == [
         "waits in pool gpu: its tier lets the pool grow 299 s from now, if nothing else frees nodes"
     ]
+
+
+def test_one_that_leads_no_more_does_nothing():
+    world = World()
+    world.works = [work(8)]
+    world.leads = False
+    world.look()
+    assert (world.calls, world.told) == ([], [])

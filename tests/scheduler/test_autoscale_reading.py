@@ -5,7 +5,17 @@ from typing import Any
 import pytest
 
 from falaj.scheduler.autoscale_policy import Policy, PoolPolicy
-from falaj.scheduler.autoscale_reading import CONDEMNED, EMPTY, Found, Queues, amount, found, units_of
+from falaj.scheduler.autoscale_reading import (
+    CONDEMNED,
+    EMPTY,
+    Found,
+    Queues,
+    amount,
+    found,
+    keep_pod,
+    keep_workload,
+    units_of,
+)
 
 GPU = "nvidia.com/gpu"
 POLICY = Policy("falaj", {"gpu": PoolPolicy("gpu", GPU, 8, 100, node_group="group", flavor="h200")})
@@ -79,8 +89,11 @@ def queues(topology: str | None = None) -> Queues:
 
 
 def read(*pods: dict[str, Any], work: dict[str, Any] | None = None, nodes: Any = (), topology: str = "") -> Found:
-    workloads = [work or workload(condition("QuotaReserved"), condition("Admitted"))]
-    return found(POLICY, nodes, pods, workloads, queues=queues(topology or None), centres={"vision": "cc-1"})
+    given = keep_workload(work or workload(condition("QuotaReserved"), condition("Admitted")))
+    kept = [each for each in map(keep_pod, pods) if each]
+    return found(
+        POLICY, nodes, kept, [given] if given else [], queues=queues(topology or None), centres={"vision": "cc-1"}
+    )
 
 
 def test_an_admitted_works_pods_are_placed_or_not():
@@ -138,6 +151,11 @@ def test_work_that_only_its_topology_holds_back_asks_for_all_its_nodes(said: str
 def test_finished_work_and_work_of_other_flavors_is_left_out():
     assert read(work=workload(condition("Admitted"), condition("Finished"))).works == []
     assert read(pod("a"), work=workload(condition("Admitted"), flavor="cpu")).works == []
+
+
+def test_a_pod_that_has_ended_holds_nothing():
+    done = pod("a", node="n0") | {"status": {"phase": "Succeeded"}}
+    assert read(done, nodes=[node("n0")]).nodes["gpu"][0].pods == 0
 
 
 def test_a_node_is_read_with_what_is_on_it_and_its_marks():

@@ -74,6 +74,7 @@ class Autoscaler:
         news: News,
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
         self._policy = policy
         self._nodes = nodes
@@ -81,6 +82,7 @@ class Autoscaler:
         self._news = news
         self._metrics = metrics
         self._clock = clock
+        self._leads = leads
         self._changes: dict[str, list[Change]] = {}
         self._said: dict[str, str] = {}
 
@@ -92,6 +94,8 @@ class Autoscaler:
         pools = [self._pool(name, group, found.nodes[name], now) for name, group in groups.items()]
         planned = plan(pools, found.works, now, self._policy)
         for pool in pools:
+            if not self._leads():  # this took so long that another may have begun
+                return
             self._settle(pool, planned.pools[pool.name], now)
             try:
                 self._resize(pool, groups[pool.name], planned.pools[pool.name], found.instances, now)

@@ -1,48 +1,85 @@
-"""All that the autoscaler does in Kubernetes: read it, mark and cordon nodes, and tell of work why it waits."""
+"""All that the autoscaler does in Kubernetes: follow it, mark and cordon nodes, and look once more before one goes."""
 
-import json
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Mapping
 from typing import Any
 
-from kubernetes.client import ApiClient, CoreV1Api, CustomObjectsApi
 from kubernetes.client.exceptions import ApiException
 
 from falaj.scheduler.autoscale_policy import Policy
-from falaj.scheduler.autoscale_reading import CONDEMNED, EMPTY, GROUP, Found, Manifest, Queues, found, stays
+from falaj.scheduler.autoscale_reading import (
+    CONDEMNED,
+    EMPTY,
+    GROUP,
+    Found,
+    Manifest,
+    Queues,
+    found,
+    keep_pod,
+    keep_workload,
+    stays,
+)
+from falaj.scheduler.connection import Connection
+from falaj.scheduler.errors import SchedulerError
+from falaj.scheduler.feed import Feed
 
+KUEUE = "/apis/kueue.x-k8s.io/v1beta2"
 COST_CENTRE = "cost-centre"
-TENANT = "falaj.dev/tenant"
-"""Labels of a tenant's namespace."""
-TIMEOUT = 30.0
-_PAGE, _GONE = 1000, 404
+"""Label of a tenant's namespace."""
+SILENCE = 150.0
+"""Seconds without a word after which what is known counts as too old to act on."""
+_GONE = 404
 _UNFINISHED = "status.phase!=Succeeded,status.phase!=Failed"
 
 
-class Cluster:
-    """The cluster that the given client reaches."""
+class SilentError(SchedulerError):
+    """The cluster was not heard of for too long."""
 
-    def __init__(self, client: ApiClient, policy: Policy) -> None:
-        self._policy = policy
-        self._core = CoreV1Api(client)
-        self._custom = CustomObjectsApi(client)
+
+class Cluster:
+    """The cluster that the connection reaches, followed by list and watch."""
+
+    def __init__(self, connection: Connection, policy: Policy) -> None:
+        self._connection, self._policy = connection, policy
+        self._groups = {pool.node_group for pool in policy.pools.values()}
+        changed = threading.Event()  # nobody waits for it: the looks have a pace of their own
+        self._nodes = Feed(connection, "/api/v1/nodes", self._keep_node, changed)
+        self._pods = Feed(connection, "/api/v1/pods", keep_pod, changed)
+        self._workloads = Feed(connection, f"{KUEUE}/workloads", keep_workload, changed)
+        self._spaces = Feed(connection, "/api/v1/namespaces", _keep_space, changed)
+        self._queues = [
+            Feed[Manifest](connection, f"{KUEUE}/{plural}", _whole, changed)
+            for plural in ("clusterqueues", "localqueues", "resourceflavors")
+        ]
+        self._feeds: list[Feed[Any]] = [self._nodes, self._pods, self._workloads, self._spaces, *self._queues]
+
+    def follow(self, stop: threading.Event) -> None:
+        """Begin to follow the cluster, in threads of their own."""
+        for feed in self._feeds:
+            threading.Thread(target=feed.follow, args=(stop,), daemon=True).start()
+
+    @property
+    def silent(self) -> float:
+        """Seconds since the quietest of the feeds was heard of; infinite before all were."""
+        return max(time.monotonic() - feed.heard if feed.heard else float("inf") for feed in self._feeds)
 
     def read(self) -> Found:
-        """Read everything; nothing is decided on a part of it."""
-        groups = ",".join(sorted({pool.node_group for pool in self._policy.pools.values()}))
-        nodes = [*self._all(self._core.list_node, label_selector=f"{GROUP} in ({groups})")]
-        workloads = [*self._kueue("workloads")]
-        pods = [*self._all(self._core.list_pod_for_all_namespaces, field_selector=_UNFINISHED)]
-        queues = Queues(
-            [*self._kueue("clusterqueues")], [*self._kueue("localqueues")], [*self._kueue("resourceflavors")]
-        )
-        spaces = self._all(self._core.list_namespace, label_selector=TENANT)
-        centres = {each["metadata"]["name"]: each["metadata"]["labels"].get(COST_CENTRE, "") for each in spaces}
+        """Return everything; nothing is decided on a part of it."""
+        if self.silent > SILENCE:
+            raise SilentError(f"nothing was heard of the cluster for {self.silent:.0f} s")
+        # Work before its pods: what was admitted in between asks for its nodes at the next look.
+        workloads = [*self._workloads.items().values()]
+        pods = [*self._pods.items().values()]
+        nodes = [*self._nodes.items().values()]
+        queues = Queues(*([*feed.items().values()] for feed in self._queues))
+        centres = dict(self._spaces.items().values())
         return found(self._policy, nodes, pods, workloads, queues=queues, centres=centres)
 
     def is_empty(self, node: str) -> bool:
-        """Ask once more, at the last moment, whether nothing runs on a node."""
-        pods = self._all(self._core.list_pod_for_all_namespaces, field_selector=f"spec.nodeName={node},{_UNFINISHED}")
-        return all(stays(pod) for pod in pods)
+        """Ask the API server itself, at the last moment, whether nothing runs on a node."""
+        answer: Any = self._connection.get("/api/v1/pods", fieldSelector=f"spec.nodeName={node},{_UNFINISHED}")
+        return all(stays(pod) for pod in answer["items"])
 
     def mark(self, node: str, now: float | None) -> None:
         """Note since when a node is empty, or that it no longer is."""
@@ -56,27 +93,22 @@ class Cluster:
         """Let work onto it again."""
         self._patch(node, {"metadata": {"annotations": {CONDEMNED: None}}, "spec": {"unschedulable": None}})
 
-    def _patch(self, node: str, patch: dict[str, Any]) -> None:
+    def _patch(self, node: str, patch: Manifest) -> None:
         try:
-            self._core.patch_node(node, patch, _content_type="application/merge-patch+json", _request_timeout=TIMEOUT)
+            self._connection.send("PATCH", f"/api/v1/nodes/{node}", patch)
         except ApiException as error:
             if error.status != _GONE:  # a node may go between being seen and being changed
                 raise
 
-    def _kueue(self, plural: str) -> Iterable[Manifest]:
-        def page(**options: Any) -> Any:
-            return self._custom.list_cluster_custom_object("kueue.x-k8s.io", "v1beta2", plural, **options)
+    def _keep_node(self, node: Manifest) -> Manifest | None:
+        labels: Mapping[str, str] = node["metadata"].get("labels") or {}
+        return node if labels.get(GROUP) in self._groups else None
 
-        return self._all(page)
 
-    def _all(self, call: Any, **options: Any) -> Iterable[Manifest]:
-        """List by pages, as plain data: the client's own objects cost more than all the rest."""
-        further = ""
-        while True:
-            page = {"limit": _PAGE, **({"_continue": further} if further else {})}
-            answer = call(**page, **options, _preload_content=False, _request_timeout=TIMEOUT)
-            told = json.loads(answer.data)
-            yield from told["items"]
-            further = told["metadata"].get("continue", "")
-            if not further:
-                return
+def _whole(thing: Manifest) -> Manifest:
+    return thing
+
+
+def _keep_space(space: Manifest) -> tuple[str, str]:
+    meta = space["metadata"]
+    return meta["name"], (meta.get("labels") or {}).get(COST_CENTRE, "")

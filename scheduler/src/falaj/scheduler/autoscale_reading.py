@@ -233,3 +233,46 @@ def _holds(workload: Manifest, condition: str) -> bool:
 def _since(workload: Manifest, condition: str) -> float:
     conditions = workload.get("status", {}).get("conditions") or []
     return next((seconds(c["lastTransitionTime"]) or 0 for c in conditions if c["type"] == condition), 0)
+
+
+def keep_pod(pod: Manifest) -> Manifest | None:
+    """Return what is needed of a pod, and of one that has finished nothing; a thousand nodes have many."""
+    if pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}:
+        return None
+    meta, spec = pod["metadata"], pod["spec"]
+    return {
+        "metadata": _only(meta, "uid", "name", "ownerReferences", "deletionTimestamp", "labels", "annotations"),
+        "spec": _only(spec, "nodeName", "schedulingGates") | _asked(spec),
+    }
+
+
+def keep_workload(workload: Manifest) -> Manifest | None:
+    """Return what is needed of a Workload, and of one that has finished nothing."""
+    if _holds(workload, "Finished"):
+        return None
+    meta, spec = workload["metadata"], workload["spec"]
+    pod_sets = [
+        {
+            "name": each["name"],
+            "count": each["count"],
+            "template": {"spec": _only(each["template"]["spec"], "nodeSelector") | _asked(each["template"]["spec"])},
+        }
+        for each in spec["podSets"]
+    ]
+    return {
+        "metadata": _only(meta, "uid", "name", "namespace", "creationTimestamp", "ownerReferences", "labels"),
+        "spec": _only(spec, "queueName", "priorityClassRef", "active") | {"podSets": pod_sets},
+        "status": _only(workload.get("status", {}), "conditions", "admission"),
+    }
+
+
+def _only(given: Manifest, *names: str) -> dict[str, Any]:
+    return {name: given[name] for name in names if name in given}
+
+
+def _asked(spec: Manifest) -> dict[str, Any]:
+    return {
+        kind: [_only(container, "resources") for container in spec[kind]]
+        for kind in ("containers", "initContainers")
+        if spec.get(kind)
+    }
