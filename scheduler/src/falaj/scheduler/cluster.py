@@ -89,7 +89,7 @@ class Cluster:
 
     def tell(self, work: Work, notice: Notice, now: float) -> None:
         """Make the event; its name is that of what it tells, so that it is there once however often it is told."""
-        told = hashlib.sha256(f"{work.uid} {work.version} {notice.reason}".encode()).hexdigest()[:16]
+        told = hashlib.sha256(f"{work.uid} {notice.reason} {notice.once}".encode()).hexdigest()[:16]
         at = moment(now)
         event = {
             "apiVersion": "v1",

@@ -20,6 +20,8 @@ class Notice:
 
     reason: str
     text: str
+    once: str
+    """What it is told once for: said again with the same, it is the same event."""
     warning: bool = False
 
 
@@ -235,11 +237,12 @@ def _told(decision: Decision, by_uid: Mapping[str, Work], now: float, policy: Po
     notices: list[Notice] = []
     explained = noted.explained
     if work.eviction and work.eviction.count > noted.explained:
-        notices.append(Notice("Preempted", explain.displaced(work, by_uid, now, policy), warning=True))
         explained = work.eviction.count
+        notices.append(Notice("Preempted", explain.displaced(work, by_uid, now, policy), str(explained), warning=True))
     if decision.promise is not noted.promise and (told := explain.promise(work, decision.promise, now)):
-        notices.append(Notice(*told, warning=True))
+        notices.append(Notice(*told, once=work.deadline_text, warning=True))
     if decision.standing is not noted.standing and decision.standing in explain.RAISED | explain.LOWERED:
         reason = "PriorityRaised" if decision.standing in explain.RAISED else "PriorityLowered"
-        notices.append(Notice(reason, explain.standing(decision.standing, work, decision.priority, now, policy)))
+        text = explain.standing(decision.standing, work, decision.priority, now, policy)
+        notices.append(Notice(reason, text, f"{decision.standing} {work.ran} {noted.turn} {work.deadline_text}"))
     return replace(decision, explained=explained, notices=tuple(notices))

@@ -66,6 +66,9 @@ class Feed(Generic[T]):
             except (*TROUBLE, ValueError) as error:
                 log.warning("%s: %s; trying again", self._path, " ".join(str(error).split())[:200])
                 stop.wait(_PAUSE)
+            except Exception:  # a fault of ours must not end the thread unseen: the feed falls silent, and that is told
+                log.exception("%s: a fault; trying again", self._path)
+                stop.wait(_PAUSE)
 
     def _list(self) -> str:
         found: dict[str, T] = {}
@@ -74,7 +77,7 @@ class Feed(Generic[T]):
         while True:
             more = {"continue": further} if further else {}
             page: Any = self._connection.get(self._path, accept, limit=_PAGE, **more)
-            for each in page["items"]:
+            for each in page["items"] or []:
                 self._keep(found, each)
             further = page["metadata"].get("continue", "")
             if not further:

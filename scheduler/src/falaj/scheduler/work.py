@@ -115,7 +115,7 @@ class Work:
 
     def waited(self, now: float) -> float:
         """Return the seconds that it has waited in all, before and after it was displaced."""
-        return max(0.0, now - self.created - self.ran) if not self.runs else 0.0
+        return max(0.0, (now if self.admitted is None else self.admitted) - self.created - self.ran)
 
 
 def seconds(text: str | None) -> float | None:
