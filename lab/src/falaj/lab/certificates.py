@@ -76,7 +76,13 @@ CERTIFICATES = (
     Certificate("kube-scheduler", "system:kube-scheduler", kubeconfig=True),
     Certificate("kwok", "falaj:kwok", kubeconfig=True),
     Certificate("eks-nodes", "falaj:eks-nodes", kubeconfig=True),
-    Certificate("kueue", "falaj:kueue", kubeconfig=True),
+    # The name that its Helm chart gives it, so that what is said of Kueue's identity on EKS holds here.
+    Certificate(
+        "kueue",
+        "system:serviceaccount:kueue-system:kueue-controller-manager",
+        groups=("system:serviceaccounts", "system:serviceaccounts:kueue-system"),
+        kubeconfig=True,
+    ),
 )
 AUTHORITIES = ("ca", "etcd-ca", "front-proxy-ca")
 

@@ -21,11 +21,13 @@ from falaj.lab.loopback import apply, ask
 from falaj.lab.state import Lab, write_private
 
 CONFIGURATION = Path(__file__).parent / "kubernetes" / "kueue.yaml"
-USER = "falaj:kueue"
+USER = "system:serviceaccount:kueue-system:kueue-controller-manager"
 REQUESTS_PER_SECOND = 500
 """What Kueue may ask of the API server; its default of 50 is meant for one that others need too."""
 _WEBHOOKS = {"MutatingWebhookConfiguration": "kueue-mutating", "ValidatingWebhookConfiguration": "kueue-validating"}
 _CONVERTED = ("clusterqueues", "cohorts", "localqueues", "multikueueclusters", "workloads")
+_SIDE_BY_SIDE = ("Job.batch", "Pod", "Workload.kueue.x-k8s.io")
+"""Kinds of which several are seen to at once, as many as with its Helm chart; by itself Kueue takes one after another."""
 _KNOWN_WITHIN = 30.0
 
 
@@ -43,6 +45,7 @@ def command(lab: Lab, binaries: Mapping[str, Path]) -> list[str]:
         "leaderElection": {"leaderElect": False},
         "internalCertManagement": {"enable": False},
         "clientConnection": {"qps": REQUESTS_PER_SECOND, "burst": 2 * REQUESTS_PER_SECOND},
+        "controller": {"groupKindConcurrency": dict.fromkeys(_SIDE_BY_SIDE, 5)},
         # The first would serve an aggregated API, which the API server of a lab cannot reach by a Service; the second
         # would read secrets, for the sake of other clusters.
         "featureGates": {"VisibilityOnDemand": False, "MultiKueue": False},
