@@ -25,6 +25,9 @@ Binaries = Mapping[str, Path]
 POD_CIDR = "100.64.0.0/16"
 """Addresses that KWOK gives to pods: what EKS uses for pods beside a VPC's own."""
 
+PACE = {"qps": 500, "burst": 1000}
+"""How often each controller and the scheduler may ask the API server in a second: it sheds load by itself."""
+
 DATA = Path(str(resources.files("falaj.lab")))
 
 
@@ -135,12 +138,23 @@ def kube_controller_manager(lab: Lab, binaries: Binaries) -> list[str]:
         f"--cluster-signing-cert-file={pki / 'ca.crt'}",
         f"--cluster-signing-key-file={pki / 'ca.key'}",
         "--allocate-node-cidrs=false",
+        # By default a controller asks 20 times a second at most: a thousand jobs at once would wait for nothing else.
+        *(f"--kube-api-{name}={number}" for name, number in PACE.items()),
+        "--concurrent-job-syncs=20",
     ]
 
 
 def kube_scheduler(lab: Lab, binaries: Binaries) -> list[str]:
-    """Return the scheduler's command line."""
-    return control_plane(lab, binaries, "kube-scheduler")
+    """Return the scheduler's command line, and write what it reads: how often it may ask is no flag of it."""
+    config = {
+        "apiVersion": "kubescheduler.config.k8s.io/v1",
+        "kind": "KubeSchedulerConfiguration",
+        "clientConnection": {"kubeconfig": str(kubeconfig_path(lab, "kube-scheduler")), **PACE},
+        "leaderElection": {"leaderElect": False},
+    }
+    path = lab.folder("run") / "kube-scheduler.json"
+    write_private(path, json.dumps(config, indent=2))
+    return [*control_plane(lab, binaries, "kube-scheduler"), f"--config={path}"]
 
 
 def control_plane(lab: Lab, binaries: Binaries, name: str) -> list[str]:
