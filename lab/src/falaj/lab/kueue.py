@@ -27,7 +27,7 @@ REQUESTS_PER_SECOND = 500
 _WEBHOOKS = {"MutatingWebhookConfiguration": "kueue-mutating", "ValidatingWebhookConfiguration": "kueue-validating"}
 _CONVERTED = ("clusterqueues", "cohorts", "localqueues", "multikueueclusters", "workloads")
 _SIDE_BY_SIDE = ("Job.batch", "Pod", "Workload.kueue.x-k8s.io")
-"""Kinds of which several are seen to at once, as many as with its Helm chart; by itself Kueue takes one after another."""
+"""Kinds of which as many are seen to at once as with its Helm chart; by itself Kueue takes one after another."""
 _KNOWN_WITHIN = 30.0
 
 
