@@ -193,7 +193,7 @@ class Run:
             yield job.arrival / self.scale, lambda job=job: send(job)
 
     def _send(self, job: TraceJob) -> None:
-        manifest = objects.job(job, self.scale, self._jobs.began)
+        manifest = objects.job(job, self.scale, self._jobs.began, topology=self._scenario.topology)
         self._jobs.see(Seen.SUBMITTED, job.name)
         self._api.create(f"/apis/batch/v1/namespaces/{job.tenant}/jobs", manifest)
 

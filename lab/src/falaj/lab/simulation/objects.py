@@ -14,8 +14,25 @@ KUEUE = "/apis/kueue.x-k8s.io/v1beta2"
 COHORT = "falaj"
 QUEUE = "default"
 DELAY = "pod-complete.stage.kwok.x-k8s.io/delay"
+HOST = "kubernetes.io/hostname"
 JITTER = "pod-complete.stage.kwok.x-k8s.io/jitter-delay"
+NEAR = "kueue.x-k8s.io/podset-preferred-topology"
+ANYWHERE = "kueue.x-k8s.io/podset-unconstrained-topology"
 ZONE = "topology.kubernetes.io/zone"
+
+
+# As the platform has it: a tenant takes back what others borrow of its share, whatever their work; within a
+# tenant the tiers rule; and nothing is displaced while another pool has room.
+PREEMPTION: Manifest = {
+    "withinClusterQueue": "LowerPriority",
+    "reclaimWithinCohort": "Any",
+    "borrowWithinCohort": {"policy": "Never"},
+}
+FUNGIBILITY: Manifest = {
+    "whenCanBorrow": "TryNextFlavor",
+    "whenCanPreempt": "TryNextFlavor",
+    "preference": "BorrowingOverPreemption",
+}
 
 
 def nodes(pool: Pool) -> list[Manifest]:
@@ -25,7 +42,7 @@ def nodes(pool: Pool) -> list[Manifest]:
 
 def _node(pool: Pool, number: int) -> Manifest:
     name = f"{pool.name}-{number:04d}"
-    labels = {"pool": pool.name, "kubernetes.io/hostname": name, ZONE: pool.zones[number % len(pool.zones)]}
+    labels = {"pool": pool.name, HOST: name, ZONE: pool.zones[number % len(pool.zones)]}
     capacity = {"cpu": "192", "memory": "2Ti", "pods": "110", GPU: str(pool.gpus_per_node)}
     return {
         "apiVersion": "v1",
@@ -50,8 +67,12 @@ def cluster(scenario: Scenario) -> Iterator[tuple[str, Manifest]]:
     for tier, priority in scenario.tiers.items():
         yield f"{KUEUE}/workloadpriorityclasses", _kueue("WorkloadPriorityClass", tier, value=priority)
     for pool in scenario.pools:
-        flavor = _kueue("ResourceFlavor", pool.name, spec={"nodeLabels": {"pool": pool.name}})
-        yield f"{KUEUE}/resourceflavors", flavor
+        spec: Manifest = {"nodeLabels": {"pool": pool.name}}
+        if scenario.topology:
+            levels = [{"nodeLabel": ZONE}, {"nodeLabel": HOST}]
+            yield f"{KUEUE}/topologies", _kueue("Topology", pool.name, spec={"levels": levels})
+            spec["topologyName"] = pool.name
+        yield f"{KUEUE}/resourceflavors", _kueue("ResourceFlavor", pool.name, spec=spec)
     yield f"{KUEUE}/cohorts", _kueue("Cohort", COHORT, spec={})
     for department in sorted({tenant.department for tenant in scenario.tenants} - {""}):
         weight = sum(tenant.share for tenant in scenario.tenants if tenant.department == department)
@@ -81,8 +102,8 @@ def _cluster_queue(tenant: Tenant, quota: Mapping[str, int]) -> Manifest:
         "namespaceSelector": {"matchLabels": {"falaj.dev/tenant": tenant.name}},
         "queueingStrategy": "BestEffortFIFO",
         "resourceGroups": [{"coveredResources": [GPU], "flavors": flavors}],
-        # A tenant gets back what others borrow of its share, whatever their work; within a tenant the tiers rule.
-        "preemption": {"reclaimWithinCohort": "Any", "withinClusterQueue": "LowerPriority"},
+        "preemption": PREEMPTION,
+        "flavorFungibility": FUNGIBILITY,
         "fairSharing": {"weight": f"{tenant.share:g}"},
     }
     return _kueue("ClusterQueue", tenant.name, spec=spec)
@@ -92,13 +113,14 @@ def _kueue(kind: str, name: str, **more: Any) -> Manifest:
     return {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": kind, "metadata": {"name": name}, **more}
 
 
-def job(traced: TraceJob, scale: float, began: float) -> Manifest:
+def job(traced: TraceJob, scale: float, began: float, *, topology: bool) -> Manifest:
     """Return a trace's job; its deadline is an hour on the clock, ``began`` that of the beginning of the run."""
     real = max(traced.seconds / scale, 0.1)
     annotations = {"falaj.dev/expected-seconds": f"{real:.1f}"}
     if traced.deadline is not None:
         due = datetime.fromtimestamp(began + traced.deadline / scale, UTC)
         annotations["falaj.dev/deadline"] = due.isoformat(timespec="seconds").replace("+00:00", "Z")
+    places = {} if not topology else {NEAR: ZONE} if traced.pods > 1 else {ANYWHERE: "true"}
     limits = {GPU: str(traced.gpus_per_pod)}
     pod = {
         "restartPolicy": "Never",
@@ -122,7 +144,7 @@ def job(traced: TraceJob, scale: float, began: float) -> Manifest:
             "completions": traced.pods,
             # Pods that go with their node are no fault of the job's.
             "backoffLimit": 1000,
-            "template": {"metadata": {"annotations": delay(real)}, "spec": pod},
+            "template": {"metadata": {"annotations": {**delay(real), **places}}, "spec": pod},
         },
     }
 

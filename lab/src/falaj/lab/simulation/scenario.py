@@ -101,6 +101,8 @@ class Scenario:
     """How long the run goes on after the last arrival, at most, as a multiple of ``minutes``."""
     checkpoint_minutes: float
     """Simulated minutes between two checkpoints of a job: what an eviction may cost it."""
+    topology: bool
+    """Whether Kueue chooses nodes (topology-aware scheduling), and does not admit what fits on none."""
     pools: tuple[Pool, ...]
     tenants: tuple[Tenant, ...]
     work: dict[str, Work]
@@ -177,6 +179,7 @@ def parse(content: dict[str, object], name: str) -> Scenario:
         minutes=top.number("minutes", 20, least=0.05),
         drain=top.number("drain", 1.0),
         checkpoint_minutes=top.number("checkpoint_minutes", 30, least=1),
+        topology=top.take("topology", bool, True),
         pools=tuple(map(_pool, top.tables("pools"))),
         tenants=tuple(tenant for table in top.tables("tenants") for tenant in _tenants(table)),
         work=work,
