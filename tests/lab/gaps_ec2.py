@@ -1,6 +1,8 @@
-"""Gaps of EC2: security group rules and launch templates."""
+"""Gaps of EC2: security group rules, launch templates and capacity reservations."""
 
-from asking import Aws, name
+from typing import Any
+
+from asking import Aws, name, refused
 
 
 def a_rule_s_source_ports_and_protocol_change_in_place(aws: Aws) -> bool:
@@ -32,7 +34,38 @@ def a_launch_template_answers_its_present_tags(aws: Aws) -> bool:
     return aws.ec2.describe_launch_templates(LaunchTemplateIds=[identifier])["LaunchTemplates"][0].get("Tags") == tags
 
 
+def capacity_is_reserved_changed_and_given_back(aws: Aws) -> bool:
+    tags = [{"ResourceType": "capacity-reservation", "Tags": [{"Key": "k", "Value": "v"}]}]
+    asked = {"InstanceType": "p5en.48xlarge", "InstancePlatform": "Linux/UNIX", "AvailabilityZone": "me-central-1c"}
+    made = aws.ec2.create_capacity_reservation(InstanceCount=2, TagSpecifications=tags, **asked)["CapacityReservation"]
+    identifier = made["CapacityReservationId"]
+
+    def found() -> dict[str, Any]:
+        answer = aws.ec2.describe_capacity_reservations(CapacityReservationIds=[identifier])
+        return answer["CapacityReservations"][0]
+
+    whole = found()
+    aws.ec2.modify_capacity_reservation(CapacityReservationId=identifier, InstanceCount=3)
+    changed = found()["TotalInstanceCount"]
+    aws.ec2.cancel_capacity_reservation(CapacityReservationId=identifier)
+    return (
+        all(whole[key] == value for key, value in asked.items())
+        and (whole["State"], whole["TotalInstanceCount"], whole["Tags"]) == ("active", 2, tags[0]["Tags"])
+        and changed == 3
+        and found()["State"] == "cancelled"
+    )
+
+
+def no_capacity_is_reserved_where_none_is_offered(aws: Aws) -> bool:
+    asked = {"InstanceType": "p5en.48xlarge", "InstancePlatform": "Linux/UNIX", "AvailabilityZone": "me-central-1b"}
+    return refused(
+        lambda: aws.ec2.create_capacity_reservation(InstanceCount=1, **asked), "Unsupported", "p5en.48xlarge"
+    )
+
+
 GAPS = [
+    capacity_is_reserved_changed_and_given_back,
+    no_capacity_is_reserved_where_none_is_offered,
     a_rule_s_source_ports_and_protocol_change_in_place,
     a_launch_template_s_own_tags_are_no_part_of_its_data,
     a_launch_template_answers_its_present_tags,

@@ -11,6 +11,7 @@ from falaj.lab.moto_gaps import (
     access_analyzer,
     backup,
     budgets,
+    capacity_reservations,
     cloudtrail,
     config,
     dns_firewall,
@@ -54,6 +55,7 @@ def close_gaps() -> None:
     kms.serve()
     network_firewall.serve()
     placement_groups.serve()
+    capacity_reservations.serve()
     dns_firewall.serve()
     access_analyzer.serve()
     cloudtrail.serve()

@@ -7,9 +7,10 @@ from falaj.lab.moto_gaps.eks_access import Access
 from falaj.lab.moto_gaps.eks_addons import Addons
 from falaj.lab.moto_gaps.eks_clusters import DEFAULTS, Clusters
 from falaj.lab.moto_gaps.eks_node_groups import NodeGroups
+from falaj.lab.moto_gaps.eks_security_groups import SecurityGroups
 
 
-class Eks(Access, Addons, NodeGroups, Clusters):
+class Eks(Access, Addons, NodeGroups, SecurityGroups, Clusters):
     """All operations of EKS that are served."""
 
 

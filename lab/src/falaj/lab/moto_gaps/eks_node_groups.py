@@ -7,6 +7,7 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
 from moto.eks.models import Nodegroup
 
+from falaj.lab.moto_gaps.capacity_reservations import reservation_state
 from falaj.lab.moto_gaps.eks_kept import Base, number, refuse
 from falaj.lab.moto_gaps.kept import Kept
 
@@ -25,6 +26,7 @@ class NodeGroups(Base):
         self._check_version(version)
         template = self._version(given["launchTemplate"]) if "launchTemplate" in given else None
         self._check_instance_types(template, given.get("instanceTypes"))
+        self._check_capacity(template, given)
         answer = super().create_nodegroup()
         group = self._group
         group.update_config = given.get("updateConfig", {"maxUnavailable": 1})
@@ -88,6 +90,22 @@ class NodeGroups(Base):
     def _check_instance_types(self, template: LaunchTemplateVersion | None, given: list[str] | None) -> None:
         if template and template.instance_type and given:
             raise refuse("Cannot specify instance types in launch template and API request")
+
+    def _check_capacity(self, template: LaunchTemplateVersion | None, given: Kept) -> None:
+        """EKS wants a capacity block to be named by a launch template, and there to be what one names."""
+        data: Kept = template.data if template else {}
+        target = data.get("CapacityReservationSpecification", {}).get("CapacityReservationTarget", {})
+        identifier = target.get("CapacityReservationId")
+        market = data.get("InstanceMarketOptions", {}).get("MarketType")
+        if (given.get("capacityType") == "CAPACITY_BLOCK") != (market == "capacity-block"):
+            raise refuse(
+                "Capacity type CAPACITY_BLOCK and the launch template's market type capacity-block go together."
+            )
+        if market == "capacity-block" and not identifier:
+            raise refuse("The launch template of a capacity block has to name its capacity reservation.")
+        ec2 = ec2_backends[self.current_account][self.region]
+        if identifier and reservation_state(ec2, identifier) != "active":
+            raise refuse(f"The capacity reservation {identifier} does not exist, or is not active.")
 
     @property
     def _group(self) -> Nodegroup:
