@@ -20,6 +20,8 @@ from falaj.components.gpu_operators import GpuAgent, GpuOperators, GpuOperatorsA
 from falaj.components.home_folders import HomeFolder
 from falaj.components.image_mirrors import ImageMirror, Upstream, mirrored
 from falaj.components.image_registry import ImageRegistry, ImageRegistryArgs, ImageScanning
+from falaj.components.karpenter_objects import DisruptionBudget
+from falaj.components.karpenter_pool import KarpenterPool, KarpenterPoolArgs
 from falaj.components.key_uses import KeyUse
 from falaj.components.log_deliveries import LogSource
 from falaj.components.network import Network, NetworkArgs
@@ -84,6 +86,7 @@ __all__ = [
     "DetectiveBaseline",
     "DetectiveBaselineArgs",
     "Direction",
+    "DisruptionBudget",
     "ExternalKey",
     "FileSystemKind",
     "FileSystemRef",
@@ -99,6 +102,8 @@ __all__ = [
     "ImageRegistry",
     "ImageRegistryArgs",
     "ImageScanning",
+    "KarpenterPool",
+    "KarpenterPoolArgs",
     "KeyOrigin",
     "KeyRef",
     "KeyUse",

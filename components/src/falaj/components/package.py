@@ -13,6 +13,7 @@ from falaj.components.detective_baseline import DetectiveBaseline
 from falaj.components.gpu_node_pool import GpuNodePool
 from falaj.components.gpu_operators import GpuOperators
 from falaj.components.image_registry import ImageRegistry
+from falaj.components.karpenter_pool import KarpenterPool
 from falaj.components.network import Network
 from falaj.components.node_pool import NodePool
 from falaj.components.region_guard import RegionGuard
@@ -35,6 +36,7 @@ COMPONENTS: list[type[pulumi.ComponentResource]] = [
     GpuNodePool,
     GpuOperators,
     ImageRegistry,
+    KarpenterPool,
     Network,
     NodePool,
     RegionGuard,
