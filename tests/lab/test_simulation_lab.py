@@ -1,0 +1,88 @@
+"""A tiny simulation on a real control plane: work comes, runs, is hit by a failure, goes on, and all is told."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from falaj.lab.testing import person
+
+TINY = """
+title = "Tiny: four nodes, one of which fails"
+seed = 5
+jobs = 14
+load = 0.8
+minutes = 0.3
+drain = 2.5
+checkpoint_minutes = 5
+
+[[pools]]
+name = "h200"
+nodes = 4
+zones = ["me-central-1a", "me-central-1b"]
+
+[[tenants]]
+name = "team"
+count = 2
+tiers = { production = 1, batch = 2 }
+
+[[failures]]
+nodes = 1
+at = 0.5
+until = 0.9
+
+[work.default]
+sizes = { 4 = 1, 8 = 1, 16 = 1 }
+durations = "uniform"
+minutes = [60, 120]
+
+[deadlines.production]
+part = 1
+slack = [20, 30]
+"""
+
+
+def simulate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("falaj-lab")), "simulate", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=person(), cwd=folder)
+
+
+@pytest.mark.lab
+def test_a_scenario_is_played_on_the_real_control_plane_and_told(tmp_path: Path):
+    (tmp_path / "tiny.toml").write_text(TINY)
+    before = {path.name for path in Path(os.environ.get("TMPDIR", "/tmp")).glob("falaj-simulation-*")}  # noqa: S108
+    done = simulate(tmp_path, "tiny.toml", "--out", "out")
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "out"
+    told: dict[str, Any] = json.loads((out / "report.json").read_text())
+    plain = told["runs"]["plain"]
+    assert plain["jobs"] == {"in_trace": 14, "submitted": 14, "admitted": 14, "finished": 14, "failed": 0}
+    assert plain["time_to_scale"][0]["nodes"] == 4
+    assert [one["gpus"] for one in plain["capacity_changes"]] == [32, 24, 32]
+    assert plain["evictions"]["by_reason"].get("Deactivated", 0) >= 1
+    assert plain["evictions"]["gpu_hours_lost_by"]["failure"] > 0
+    assert plain["control_plane"]["kueue"]["cpu_seconds"] > 0
+    assert plain["deadlines"]["production"]["missed"] + plain["deadlines"]["production"]["met"] > 0
+    assert "plain: 14 of 14 jobs finished" in done.stdout
+    assert len((out / "trace.jsonl").read_text().splitlines()) == 14
+    assert "<svg" in (out / "report.html").read_text()
+    left = {path.name for path in Path(os.environ.get("TMPDIR", "/tmp")).glob("falaj-simulation-*")}  # noqa: S108
+    assert left <= before
+
+
+def test_a_comparison_without_a_controller_is_refused(tmp_path: Path):
+    done = simulate(tmp_path, "steady", "--small", "--compare")
+    assert done.returncode == 1
+    assert "--compare needs something to compare with plain Kueue" in done.stderr
+
+
+def test_a_trace_of_other_tenants_is_refused(tmp_path: Path):
+    line = {"name": "a", "tenant": "other", "tier": "batch", "arrival": 0, "seconds": 5, "gpus": 1, "deadline": None}
+    (tmp_path / "trace.jsonl").write_text(json.dumps(line))
+    done = simulate(tmp_path, "steady", "--small", "--trace", "trace.jsonl")
+    assert done.returncode == 1
+    assert "other is no tenant of this scenario" in done.stderr
