@@ -1,5 +1,7 @@
 """Gaps of EKS."""
 
+from base64 import b64decode
+
 from asking import ADMIN, PERSON, Aws, refused
 
 from falaj.lab.state import REGION
@@ -9,6 +11,11 @@ def a_cluster_keeps_its_access_config(aws: Aws) -> bool:
     given = {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": False}
     found = aws.described(aws.cluster(accessConfig=given)).get("accessConfig")
     return found == {"authenticationMode": "API"}
+
+
+def a_cluster_s_authority_is_a_certificate(aws: Aws) -> bool:
+    found = aws.described(aws.cluster())["certificateAuthority"]["data"]
+    return b64decode(found, validate=True).startswith(b"-----BEGIN CERTIFICATE-----")
 
 
 def a_cluster_keeps_its_upgrade_policy(aws: Aws) -> bool:
@@ -342,6 +349,7 @@ def an_add_on_s_pods_get_their_roles_with_it(aws: Aws) -> bool:
 
 GAPS = [
     a_cluster_keeps_its_access_config,
+    a_cluster_s_authority_is_a_certificate,
     a_cluster_keeps_its_upgrade_policy,
     a_cluster_tells_what_it_was_not_told,
     a_cluster_has_a_version_and_a_mode_that_exist,

@@ -9,6 +9,7 @@ from moto.ec2.models import ec2_backends
 from moto.eks.exceptions import InvalidRequestException, ResourceNotFoundException
 from moto.eks.models import DEFAULT_KUBERNETES_NETWORK_CONFIG, DEFAULT_KUBERNETES_VERSION, Cluster
 
+from falaj.lab.moto_gaps.eks_authority import authority
 from falaj.lab.moto_gaps.eks_kept import Base, number, refuse, tagged
 from falaj.lab.moto_gaps.kept import Kept
 
@@ -65,6 +66,7 @@ class Clusters(Base):
         _check_mode(self.given)
         answer = super().create_cluster()
         cluster = self.eks_backend.clusters[self.given["name"]]
+        cluster.certificate_authority = authority()
         for name in KEPT:
             if name in self.given:
                 _set(cluster, name, self.given[name])
