@@ -47,6 +47,7 @@ from falaj.components.residency_key import ExternalKey, KeyOrigin, ResidencyKey,
 from falaj.components.retention import StoreKind
 from falaj.components.secrets_vault import SecretsVault, SecretsVaultArgs
 from falaj.components.shared_file_system import FileSystemKind, SharedFileSystem, SharedFileSystemArgs
+from falaj.components.sla_scheduler import SlaScheduler, SlaSchedulerArgs
 from falaj.components.tenant import Tenant, TenantArgs
 from falaj.components.tenant_access import StoreAccess, TenantAccess
 from falaj.components.tenant_admission import TenantAdmission, TenantAdmissionArgs
@@ -136,6 +137,8 @@ __all__ = [
     "Severity",
     "SharedFileSystem",
     "SharedFileSystemArgs",
+    "SlaScheduler",
+    "SlaSchedulerArgs",
     "Standard",
     "StoreAccess",
     "StoreKind",

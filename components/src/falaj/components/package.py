@@ -20,6 +20,7 @@ from falaj.components.region_guard import RegionGuard
 from falaj.components.residency_key import ResidencyKey
 from falaj.components.secrets_vault import SecretsVault
 from falaj.components.shared_file_system import SharedFileSystem
+from falaj.components.sla_scheduler import SlaScheduler
 from falaj.components.tenant import Tenant
 from falaj.components.tenant_admission import TenantAdmission
 from falaj.components.triton_service import TritonService
@@ -46,4 +47,5 @@ COMPONENTS: list[type[pulumi.ComponentResource]] = [
     TritonService,
     SecretsVault,
     SharedFileSystem,
+    SlaScheduler,
 ]
