@@ -322,6 +322,18 @@ CASES = [
         {"strategy": "spread"},
     ),
     Case(
+        "aws:ec2/capacityReservation:CapacityReservation",
+        lambda _: {
+            "instanceType": "p5en.48xlarge",
+            "instancePlatform": "Linux/UNIX",
+            "availabilityZone": "me-central-1c",
+            "instanceCount": 2,
+            "tags": TAGS,
+        },
+        {"instanceCount": 3, "tags": {"a": "b"}},
+        {"availabilityZone": "me-central-1a"},
+    ),
+    Case(
         "aws:ec2/networkAcl:NetworkAcl",
         lambda n: {
             "vpcId": n.vpc,

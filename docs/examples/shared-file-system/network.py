@@ -50,6 +50,7 @@ def home_network(regime: Regime, ownership: Ownership) -> NetworkRef:
         "zones": zones,
         "efa_security_group_id": nodes.id,
         "placement_group": "dev-training",
+        "placement_zone": zones[0],
         "placement_subnet_id": private[0].id,
     }
 

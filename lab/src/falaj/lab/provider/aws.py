@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pulumi.runtime.proto import engine_pb2
 
 from falaj.lab.provider.aws_types import (
+    capacity_reservations,
     ec2,
     efs,
     eks,
@@ -40,6 +41,7 @@ from falaj.lab.provider.server import serve
 from falaj.lab.provider.values import UNKNOWN, Props, has_unknown
 
 _TABLES = (
+    capacity_reservations,
     ec2,
     efs,
     eks,
