@@ -36,10 +36,13 @@ def pool(name: str) -> PoolRef:
     return {"pool_name": name, "node_labels": labels, "resource": resource, "max_gpus": 32, "gpu_model": "H200"}
 
 
-namespace = k8s.core.v1.Namespace("system", metadata={"name": "falaj-system"})
+# A SlaScheduler makes this namespace; here it is made by hand.
+owned = {"owner": "ml-platform", "classification": "internal"}
+restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
+namespace = k8s.core.v1.Namespace("system", metadata={"name": "falaj-system", "labels": owned | restricted})
 k8s.networking.v1.NetworkPolicy(
     "closed",
-    metadata={"name": "default-deny", "namespace": namespace.metadata.name},
+    metadata={"name": "default-deny", "namespace": namespace.metadata.name, "labels": owned},
     spec={"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
 )
 autoscaler = GpuAutoscaler(
