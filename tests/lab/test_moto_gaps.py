@@ -4,6 +4,7 @@ Each gap is a question to AWS whose answer is yes, in the module ``gaps_<service
 no, or cannot be asked.
 """
 
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -104,7 +105,9 @@ def test_what_was_written_before_the_gaps_were_closed_is_completed(tmp_path: Pat
         assert aws.succeeded(moved, "old", nodegroupName="pool")
 
 
-def test_a_node_group_keeps_its_nodes_when_its_version_changes(labs_moto: Aws, monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+def group_of(labs_moto: Aws, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any]], NodeGroup]:
+    """Return how what makes nodes of node groups sees one of them."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{labs_moto.port}")
     for variable, value in {"DEFAULT_REGION": REGION, "ACCESS_KEY_ID": "lab", "SECRET_ACCESS_KEY": "lab"}.items():
         monkeypatch.setenv(f"AWS_{variable}", value)
@@ -114,12 +117,28 @@ def test_a_node_group_keeps_its_nodes_when_its_version_changes(labs_moto: Aws, m
         assert not unclear
         return next(group for group in groups if group.name == named["nodegroupName"])
 
+    return of
+
+
+def test_the_nodes_of_a_group_have_the_interfaces_and_disks_of_its_launch_template(labs_moto: Aws, group_of):
+    told = b64encode(b"spec:\n  instance:\n    localStorage:\n      strategy: RAID0\n").decode()
+    cards = [{"NetworkCardIndex": card, "InterfaceType": "efa-only" if card else "efa"} for card in range(4)]
+    disks = [
+        {"DeviceName": f"/dev/xvd{letter}", "Ebs": {"VolumeSize": size}} for letter, size in (("a", 4), ("b", 300))
+    ]
+    data = {"UserData": told, "NetworkInterfaces": cards, "BlockDeviceMappings": disks}
+    template = {"id": labs_moto.template(data)}
+    seen = group_of(labs_moto.group(labs_moto.cluster(), launchTemplate=template, instanceTypes=["p4d.24xlarge"]))
+    assert (seen.efa, seen.local_nvme, seen.disk_gib) == (4, True, 300)
+
+
+def test_a_node_group_keeps_its_nodes_when_its_version_changes(labs_moto: Aws, group_of):
     versions = [("m5.large", "a"), ("m5.large", "b"), ("m5.xlarge", "b")]
     template = labs_moto.template(*({"InstanceType": kind, "KeyName": key} for kind, key in versions))
     named = labs_moto.group(labs_moto.cluster(), launchTemplate={"id": template, "version": "1"}, version="1.32")
-    before = of(named)
+    before = group_of(named)
     moved = {"id": template, "version": "2"}
     labs_moto.eks.update_nodegroup_version(**named, launchTemplate=moved, version="1.33")
-    assert of(named) == before
+    assert group_of(named) == before
     labs_moto.eks.update_nodegroup_version(**named, launchTemplate={**moved, "version": "3"})
-    assert of(named).prefix != before.prefix  # other machines, other nodes
+    assert group_of(named).prefix != before.prefix  # other machines, other nodes
