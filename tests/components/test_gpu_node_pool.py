@@ -40,6 +40,7 @@ def test_what_is_needed_becomes_instance_types_nodes_and_the_subnets_that_offer_
     assert group["instanceTypes"] == ["p5en.48xlarge"]
     assert group["scalingConfig"] == {"minSize": 0, "desiredSize": 0, "maxSize": 2}
     assert group["subnetIds"] == ["subnet-b"]
+    assert group["updateConfig"] == {"maxUnavailable": 1, "updateStrategy": "MINIMAL"}
     assert ref == {
         "pool_name": "gpu",
         "node_labels": {"pool": "gpu"},
@@ -246,6 +247,10 @@ def test_what_cannot_be_asked_at_preview_is_warned_of_and_at_deployment_refused(
         (
             {"mig_profile": "1g.18gb", "time_slices": 2},
             "gpu.time_slices must be left out where mig_profile cuts the GPUs up (got 2)",
+        ),
+        (
+            {"image": "BOTTLEROCKET_x86_64_NVIDIA", "time_slices": 4},
+            "gpu.image must be AL2023_x86_64_NVIDIA with mig_profile or time_slices, ",
         ),
         ({"time_slices": 1}, "gpu.time_slices must be a whole number from 2 to 16 (got 1)"),
         ({"image_release": "latest"}, "gpu.image_release must be a release of AL2023 such as 1.35.0-20251120 "),

@@ -99,6 +99,7 @@ class GpuNodePool(pulumi.ComponentResource):
         capacity = check_capacity(name, args.get("capacity_type", CapacityType.ON_DEMAND), args.get("reservation"))
         image = GpuImage(args.get("image", GpuImage.AL2023))
         release = check_release(f"{name}.image_release", image, args.get("image_release"))
+        _check_parts(f"{name}.image", image, args)
         pool_name = dns_label(f"{name}.pool_name", args.get("pool_name", name))
         place = check_place(name, args["network"], args.get("zone"), capacity, efa=args.get("efa", False))
         _check_stated(name, args)
@@ -122,6 +123,7 @@ class GpuNodePool(pulumi.ComponentResource):
                 placement_group=place.placement_group(f"{name}.zone"),
                 user_data=user_data(image, nvme),
                 release=release,
+                scarce=True,
                 group_tags=group_tags,
             ),
         )
@@ -180,6 +182,13 @@ def _check_stated(name: str, args: GpuNodePoolArgs) -> None:
         raise ConfigError(f"{name}.instance_types", types, "must be left out where needs is given")
     if "max_nodes" in args:
         raise ConfigError(f"{name}.max_nodes", args["max_nodes"], "must be left out: needs.gpus says it")
+
+
+def _check_parts(field: str, image: GpuImage, args: GpuNodePoolArgs) -> None:
+    if image is GpuImage.BOTTLEROCKET and ("mig_profile" in args or "time_slices" in args):
+        # Its device plugin is part of the image, and is told by settings of Bottlerocket's own.
+        remedy = f"must be {GpuImage.AL2023} with mig_profile or time_slices, which NVIDIA's operator carries out"
+        raise ConfigError(field, image.value, remedy)
 
 
 def _choose(name: str, args: GpuNodePoolArgs, capacity: Capacity, place: Place, offers: Offers | None) -> Choice:

@@ -25,5 +25,7 @@ class Machine:
     """What they are told at their start, base64."""
     release: str | None = None
     """Release of the image. None: the one that EKS recommends when the group is made or changes its version."""
+    scarce: bool = False
+    """Whether an update gives a node back before it asks for the next, since there may be none beside it."""
     group_tags: Mapping[str, str] = field(default_factory=dict[str, str])
     """Further tags of the node group alone."""

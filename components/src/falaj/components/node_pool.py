@@ -120,6 +120,9 @@ class NodePool(pulumi.ComponentResource):
         template = make_launch_template(
             name, machine, key=disk_key, disk_gib=disk, ami_type=ami_type, tags=tags, opts=child
         )
+        update: aws.eks.NodeGroupUpdateConfigArgsDict = {"max_unavailable": 1}
+        if machine.scarce:
+            update["update_strategy"] = "MINIMAL"
         in_template = machine.capacity.bought is CapacityType.CAPACITY_BLOCK
         group = aws.eks.NodeGroup(
             f"{name}-nodes",
@@ -133,7 +136,7 @@ class NodePool(pulumi.ComponentResource):
             instance_types=None if in_template else [*machine.instance_types],
             launch_template={"id": template.id, "version": template.latest_version.apply(str)},
             scaling_config={"min_size": low, "desired_size": now, "max_size": high},
-            update_config={"max_unavailable": 1},
+            update_config=update,
             node_repair_config={"enabled": True},
             labels=args.get("node_labels", {}) | {"pool": pool_name},
             taints=[
