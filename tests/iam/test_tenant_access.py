@@ -1,0 +1,102 @@
+"""What a tenant's pods reach in AWS, decided on the documents that the component writes."""
+
+import pytest
+from asked import ACCOUNT, ELSEWHERE, HOME, KEY, OTHER_KEY, OTHERS, REGIME, STRANGERS, request, role, service
+from simulator import Decision
+
+from falaj.components.key_policy import key_policy
+from falaj.components.key_uses import KeyUse
+from falaj.components.tenant_access import Folder, pod_permissions, pod_trust
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/vision-identity-train"
+BUCKET = "arn:aws:s3:::prod-models"
+PODS = "pods.eks.amazonaws.com"
+TAGS = {
+    "aws:RequestTag/eks-cluster-arn": f"arn:aws:eks:{HOME}:{ACCOUNT}:cluster/prod",
+    "aws:RequestTag/kubernetes-namespace": "vision",
+    "aws:RequestTag/kubernetes-service-account": "trainer",
+}
+TRUST = pod_trust(REGIME, "prod", "vision", ["trainer"])
+READS, WRITES = ([Folder(BUCKET, KEY, writes)] for writes in (False, True))
+
+
+@pytest.mark.parametrize("action", ["sts:AssumeRole", "sts:TagSession"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"aws:RequestTag/eks-cluster-arn": f"arn:aws:eks:{HOME}:{ACCOUNT}:cluster/dev"},
+        {"aws:RequestTag/kubernetes-namespace": "speech"},
+        {"aws:RequestTag/kubernetes-service-account": "server"},
+    ],
+    ids=["cluster", "namespace", "service account"],
+)
+def test_a_tenants_role_is_assumed_for_its_own_service_accounts_and_for_no_others(iam, action, other):
+    def assumed(who, tags):
+        context = {**who.context, **tags}
+        return iam.decide(who.arn, action, ROLE, account=ACCOUNT, resource_policy=TRUST, context=context)
+
+    assert assumed(service(PODS), TAGS)
+    assert not assumed(service(PODS), TAGS | other)
+    assert not assumed(service(PODS), {})
+    assert not assumed(service(PODS, STRANGERS, OTHERS), TAGS)
+    assert not assumed(service("ec2.amazonaws.com"), TAGS)
+
+
+def does(iam, folders, action: str, resource: str, **context: str) -> Decision:
+    """Decide what the role does, whom nothing but its own policy allows anything."""
+    who = role("vision-identity-train")
+    permissions = pod_permissions(REGIME, "vision", folders)
+    return iam.decide(
+        who.arn,
+        action,
+        resource,
+        account=ACCOUNT,
+        identity_policies=[permissions],
+        # A key asks its own policy as well; a store's allows nothing and is asked in tests of its own.
+        resource_policy=key_policy(REGIME, [KeyUse.S3]) if action.startswith("kms:") else None,
+        context=who.context | context,
+    )
+
+
+def test_objects_of_the_own_folder_are_read_and_those_of_others_are_not(iam):
+    for folders in (READS, WRITES):
+        assert does(iam, folders, "s3:GetObject", f"{BUCKET}/vision/weights", **request())
+        for other in ("speech/weights", "vision-two/weights", "weights"):
+            assert not does(iam, folders, "s3:GetObject", f"{BUCKET}/{other}", **request())
+        assert not does(iam, folders, "s3:GetObject", "arn:aws:s3:::prod-datasets/vision/weights", **request())
+
+
+@pytest.mark.parametrize("action", ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"])
+def test_who_writes_does_so_in_the_own_folder_and_who_reads_does_not(iam, action):
+    assert does(iam, WRITES, action, f"{BUCKET}/vision/weights", **request())
+    assert not does(iam, READS, action, f"{BUCKET}/vision/weights", **request())
+    assert not does(iam, WRITES, action, f"{BUCKET}/speech/weights", **request())
+
+
+@pytest.mark.parametrize("action", ["s3:DeleteObjectVersion", "s3:PutObjectRetention", "s3:BypassGovernanceRetention"])
+def test_versions_and_locks_are_nobody_s_to_change(iam, action):
+    assert not does(iam, WRITES, action, f"{BUCKET}/vision/weights", **request())
+
+
+def test_the_own_folder_is_listed_and_the_bucket_is_not(iam):
+    assert does(iam, READS, "s3:ListBucket", BUCKET, **request(), **{"s3:prefix": "vision/runs"})
+    for prefix in ("speech/", "vision-two/", "vision", ""):
+        assert not does(iam, READS, "s3:ListBucket", BUCKET, **request(), **{"s3:prefix": prefix})
+    assert not does(iam, READS, "s3:ListBucket", BUCKET, **request())
+
+
+@pytest.mark.parametrize("context", [BUCKET, f"{BUCKET}/vision/weights"], ids=["bucket key", "object"])
+def test_the_store_s_key_is_used_through_s3_of_the_home_region_for_the_store(iam, context):
+    def uses(action, key=KEY, via=f"s3.{HOME}.amazonaws.com", arn=context, folders=WRITES):
+        told = {"kms:ViaService": via, "kms:EncryptionContext:aws:s3:arn": arn, "aws:RequestedRegion": HOME}
+        return does(iam, folders, action, key, **told)
+
+    assert uses("kms:Decrypt")
+    assert uses("kms:GenerateDataKey")
+    assert not uses("kms:GenerateDataKey", folders=READS)
+    assert not uses("kms:Decrypt", via=f"s3.{ELSEWHERE}.amazonaws.com")
+    assert not uses("kms:Decrypt", via=f"ec2.{HOME}.amazonaws.com")
+    assert not uses("kms:Decrypt", arn=f"{BUCKET}/speech/weights")
+    assert not uses("kms:Decrypt", arn="arn:aws:s3:::prod-datasets")
+    assert not uses("kms:Decrypt", key=OTHER_KEY)
+    assert not uses("kms:CreateGrant")
