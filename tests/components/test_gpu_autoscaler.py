@@ -101,8 +101,8 @@ def test_its_role_sizes_the_named_node_groups_and_ends_their_instances_only():
     assert end["Action"] == ["autoscaling:TerminateInstanceInAutoScalingGroup"]
     assert end["Resource"].endswith(":autoScalingGroupName/eks-*")
     assert end["Condition"]["StringEquals"] == {
-        "autoscaling:ResourceTag/eks:cluster-name": "falaj-test",
-        "autoscaling:ResourceTag/eks:nodegroup-name": ["gpu", "mig"],
+        "aws:ResourceTag/eks:cluster-name": "falaj-test",
+        "aws:ResourceTag/eks:nodegroup-name": ["gpu", "mig"],
     }
 
 

@@ -172,7 +172,7 @@ def autoscaler_permissions(regime: Regime, cluster: str, pools: Sequence[str]) -
     region, account = regime["home_region"], regime["account_id"]
     groups = [f"arn:aws:eks:{region}:{account}:nodegroup/{cluster}/{pool}/*" for pool in pools]
     here = {"StringEquals": {"aws:RequestedRegion": region}}
-    ours = {"autoscaling:ResourceTag/eks:cluster-name": cluster, "autoscaling:ResourceTag/eks:nodegroup-name": pools}
+    ours = {"aws:ResourceTag/eks:cluster-name": cluster, "aws:ResourceTag/eks:nodegroup-name": pools}
     end = allow(
         ["autoscaling:TerminateInstanceInAutoScalingGroup"],
         f"arn:aws:autoscaling:{region}:{account}:autoScalingGroup:*:autoScalingGroupName/eks-*",
