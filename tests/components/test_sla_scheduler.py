@@ -72,6 +72,13 @@ def test_the_policy_is_one_that_the_scheduler_reads_with_the_tiers_of_all_compon
     }
 
 
+def test_what_no_policy_names_is_closed_in_the_namespace(made):
+    policies = {each["metadata"]["name"]: each["spec"] for each in made().all("NetworkPolicy")}
+    assert policies["default-deny"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    (way,) = policies["sla-scheduler"]["egress"]
+    assert way == {"to": [{"ipBlock": {"cidr": "10.20.0.0/16"}}], "ports": [{"protocol": "TCP", "port": 443}]}
+
+
 def test_another_policy_is_other_pods(made, engine):
     before = made().one("Deployment")["spec"]["template"]["metadata"]["annotations"]["falaj.dev/policy"]
     engine.made.clear()

@@ -78,10 +78,7 @@ class SlaScheduler(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         self.namespace = pulumi.Output.from_input(space)
         if args.get("make_namespace", True):
-            made = k8s.core.v1.Namespace(
-                f"{name}-namespace", metadata={"name": space, "labels": tags | POD_SECURITY}, opts=child
-            )
-            self.namespace = made.metadata.name.apply(lambda known: known or space)
+            self.namespace = _closed_namespace(name, space, tags, child)
         selector = {"app.kubernetes.io/name": ACCOUNT}
         metadata: k8s.meta.v1.ObjectMetaArgsDict = {"name": ACCOUNT, "namespace": self.namespace, "labels": tags}
         account = k8s.core.v1.ServiceAccount(
@@ -166,6 +163,21 @@ def lease_rules() -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
         {"api_groups": group, "resources": leases, "verbs": ["create"]},
         {"api_groups": group, "resources": leases, "resource_names": [LEASE], "verbs": ["get", "update"]},
     ]
+
+
+def _closed_namespace(name: str, space: str, tags: dict[str, str], opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
+    """Make the namespace, in which pods are restricted and reach nothing that no policy names."""
+    made = k8s.core.v1.Namespace(
+        f"{name}-namespace", metadata={"name": space, "labels": tags | POD_SECURITY}, opts=opts
+    )
+    within = made.metadata.name.apply(lambda known: known or space)
+    k8s.networking.v1.NetworkPolicy(
+        f"{name}-default-deny",
+        metadata={"name": "default-deny", "namespace": within, "labels": tags},
+        spec={"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
+        opts=opts,
+    )
+    return within
 
 
 def _rights(name: str, metadata: k8s.meta.v1.ObjectMetaArgsDict, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:

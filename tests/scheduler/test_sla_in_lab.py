@@ -1,0 +1,194 @@
+"""The scheduler on a real API server with a real Kueue, with the rights that its component gives it and no others.
+
+Emulated are the nodes and what runs on them; time is scaled by a policy of short promises.
+"""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from examples import Example
+from scheduler.sla_lab import NAMESPACE, SCHEDULER, TIERS, USER, SlaLab, holds, queue_of_eight, runs, until
+
+from falaj.lab.testing import temporary_lab
+
+pytestmark = pytest.mark.lab
+SERVICES = ("kube-controller-manager", "kube-scheduler", "kueue", "kwok")
+SOON = {
+    "tiers": {
+        name: {"priority": value, "band": 900, "longest_wait_minutes": 0.4 if name == "scavenger" else 600}
+        for name, value in TIERS.items()
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlaLab]:
+    folder = tmp_path_factory.mktemp("sla")
+    with temporary_lab(folder / "state", only=SERVICES) as running:
+        lab = SlaLab(running, folder)
+        lab.kubectl("apply", "--server-side", "-f", "-", given=queue_of_eight())
+        example = Example(running, "sla-scheduler")
+        example.up()
+        assert example.changes() == {}
+        yield lab
+        example.destroy()
+
+
+@pytest.fixture
+def lab(whole: SlaLab) -> Iterator[SlaLab]:
+    yield whole
+    whole.clear()
+
+
+def test_a_tight_deadline_overtakes_and_the_one_that_runs_keeps_its_gpus(lab):
+    with lab.scheduler() as replica:
+        lab.submit("holds", seconds=15)
+        until(lambda: runs(lab.works().get("holds")), "the first runs")
+        lab.submit("loose", seconds=5, due=7200, expected_seconds="5")
+        lab.submit("tight", seconds=5, due=600, expected_seconds="5")
+        until(lambda: priority(lab, "tight") > priority(lab, "loose"), "tight is first")
+        held = lab.works()
+        assert held["holds"]["spec"]["priority"] >= held["tight"]["spec"]["priority"]
+        assert not holds(held["holds"], "Preempted")
+        why = explain(lab, "tight")
+        assert "its deadline leaves" in why
+        assert "insufficient unused quota" in why
+
+        until(lambda: runs(lab.works()["tight"]), "tight runs")
+        works = lab.works()
+        assert not runs(works["loose"]), "the later deadline waits, though it came first"
+        assert holds(works["holds"], "Finished"), "nobody was displaced for it"
+        assert 'falaj_scheduler_promises{promise="on-time",tenant="vision"}' in replica.metrics()
+
+
+def test_who_is_displaced_is_told_by_whom_and_why(lab):
+    with lab.scheduler() as replica:
+        lab.submit("train", seconds=600)
+        until(lambda: runs(lab.works().get("train")), "training runs")
+        lab.submit("serve", tier="production", seconds=600)
+        until(lambda: "Preempted" in lab.told("train"), "it is told")
+
+        told = lab.told("train")["Preempted"]
+        assert told.startswith("Displaced by Job serve (tier production, priority 3000), because it counts for more")
+        assert "Displaced by Job serve" in explain(lab, "train")
+        until(
+            lambda: 'falaj_scheduler_displaced_total{reason="priority",tenant="vision"} 1.0' in replica.metrics(),
+            "it is counted",
+        )
+
+
+def test_a_promise_is_warned_of_before_it_breaks_and_told_when_it_has(lab):
+    with lab.scheduler():
+        lab.submit("slow", seconds=600, due=25, expected_seconds="3000")
+        until(lambda: "DeadlineAtRisk" in lab.told("slow"), "it is at risk")
+        assert "DeadlineMissed" not in lab.told("slow")
+        until(lambda: "DeadlineMissed" in lab.told("slow"), "it is missed")
+        assert lab.works()["slow"]["metadata"]["annotations"]["falaj.dev/promise"] == "missed"
+
+
+def test_a_deadline_in_the_past_is_refused_until_it_is_put_right(lab):
+    with lab.scheduler():
+        lab.submit("past", due=-60, expected_seconds="5")
+        lab.submit("unreadable", due="tomorrow")
+        for name in ("past", "unreadable"):
+            until(lambda name=name: "DeadlineRefused" in lab.told(name), f"{name} is refused")
+            until(lambda name=name: not runs(lab.works()[name]), f"{name} runs no more")
+            assert lab.works()[name]["spec"]["active"] is False
+        assert "falaj.dev/deadline must be a moment with an offset" in lab.told("unreadable")["DeadlineRefused"]
+        assert "falaj.dev/deadline must be later than" in lab.told("past")["DeadlineRefused"]
+
+        lab.kubectl(
+            "annotate", "job", "past", "-n", NAMESPACE, "--overwrite", "falaj.dev/deadline=2099-01-01T00:00:00Z"
+        )
+        until(lambda: runs(lab.works()["past"]), "it runs")
+
+
+def test_work_that_waits_too_long_has_its_turn_whatever_floods_the_queue(lab):
+    with lab.scheduler(policy=SOON):
+        for number in range(6):
+            lab.submit(f"flood-{number}", tier="production", seconds=25)
+        lab.submit("patient", tier="scavenger", seconds=5)
+        until(lambda: runs(lab.works()["patient"]), "it has its turn", seconds=90)
+        assert lab.works()["patient"]["metadata"]["annotations"]["falaj.dev/standing"] == "turn"
+        flood = [work for name, work in lab.works().items() if name.startswith("flood")]
+        assert sum(not holds(work, "Finished") for work in flood) >= 2, "the flood was not over"
+
+
+def test_a_kill_in_the_middle_changes_nothing_and_another_follows_within_the_lease(lab):
+    with lab.scheduler("first") as first:
+        until(lambda: first.leads, "the first leads")
+        with lab.scheduler("second") as second:
+            lab.submit("holds", seconds=600)
+            for number in range(8):
+                lab.submit(f"due-{number}", due=3600 * (number + 1), expected_seconds="600")
+            first.process.send_signal(signal.SIGKILL)
+            took = until(lambda: second.leads, "the second follows", seconds=20)
+            assert took < 3 + 3, "the lease of three seconds, and a look each 0.6 s"
+
+            def ordered() -> bool:
+                found = lab.works()
+                priorities = [found[f"due-{number}"]["spec"]["priority"] for number in range(8)]
+                return priorities == sorted(set(priorities), reverse=True) and priorities[-1] > 1000
+
+            until(ordered, "all are in the order of their deadlines")
+            assert not second.process.poll()
+
+
+def test_only_the_one_that_leads_writes_and_its_end_frees_the_lease(lab):
+    with lab.scheduler("first") as first:
+        until(lambda: first.leads, "the first leads")
+        with lab.scheduler("second") as second:
+            lab.submit("due", due=7200, expected_seconds="60")
+            until(lambda: 'writes_total{outcome="written"}' in first.metrics(), "the first writes")
+            assert not second.leads
+            assert 'writes_total{outcome="written"}' not in second.metrics()
+            first.process.terminate()
+            assert first.process.wait(10) == 0, "SIGTERM ends it in order"
+            assert until(lambda: second.leads, "the second follows at once") < 3
+
+
+def test_what_kueue_sets_back_is_set_again(lab):
+    """Kueue writes the base into every Workload of a class that is changed, or known anew after Kueue's own start."""
+    with lab.scheduler():
+        lab.submit("holds", seconds=600)
+        lab.submit("due", due=3600, expected_seconds="60")
+        until(lambda: priority(lab, "due") > 1000, "it is raised")
+        raised = priority(lab, "due")
+        name = lab.works()["due"]["metadata"]["name"]
+        lab.kubectl("patch", "workload", name, "-n", NAMESPACE, "--type=merge", "-p", '{"spec": {"priority": 1000}}')
+        until(lambda: priority(lab, "due") >= raised, "it is raised again")
+
+
+def test_its_rights_end_at_workloads(lab):
+    may_not = {
+        "secrets": "get",
+        "pods": "create",
+        "jobs": "delete",
+        "clusterqueues": "patch",
+        "workloads/status": "patch",
+    }
+    for what, verb in may_not.items():
+        done = subprocess.run(
+            ["kubectl", "auth", "can-i", verb, what, "--as", USER, "-n", NAMESPACE],
+            env=dict(lab.lab.env),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.strip() == "no", f"{verb} {what}"
+
+
+def priority(lab: SlaLab, job: str) -> int:
+    """Return the priority that Kueue goes by."""
+    return lab.works()[job]["spec"]["priority"]
+
+
+def explain(lab: SlaLab, job: str) -> str:
+    """Return what `falaj-scheduler explain` says."""
+    done = subprocess.run(
+        [SCHEDULER, "explain", f"{NAMESPACE}/{job}"], env=dict(lab.lab.env), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
