@@ -1,6 +1,7 @@
 """Pulumi components of a sovereign MLOps platform: keys, stores, network, cluster, GPU pools, tenants, serving."""
 
 from falaj.components.audit_trail import AuditTrail, AuditTrailArgs
+from falaj.components.autoscaler_rules import AutoscaledPool, GiveBack, TierGrowth
 from falaj.components.backup import Backup, BackupArgs
 from falaj.components.backup_role import BackupResource
 from falaj.components.capacity import CapacityType, Reservation
@@ -14,9 +15,11 @@ from falaj.components.data_store import DataStore, DataStoreArgs
 from falaj.components.detective_baseline import DetectiveBaseline, DetectiveBaselineArgs
 from falaj.components.detectors import Scans, Severity, Standard, Threats
 from falaj.components.errors import ConfigError
+from falaj.components.gpu_autoscaler import GpuAutoscaler, GpuAutoscalerArgs
 from falaj.components.gpu_needs import GpuNeeds
 from falaj.components.gpu_node_pool import GpuNodePool, GpuNodePoolArgs
 from falaj.components.gpu_operators import GpuAgent, GpuOperators, GpuOperatorsArgs, MigStrategy
+from falaj.components.gpu_queues import GpuQueues, GpuQueuesArgs, QueuePool, TopologyLevel
 from falaj.components.home_folders import HomeFolder
 from falaj.components.image_mirrors import ImageMirror, Upstream, mirrored
 from falaj.components.image_registry import ImageRegistry, ImageRegistryArgs, ImageScanning
@@ -28,6 +31,7 @@ from falaj.components.network import Network, NetworkArgs
 from falaj.components.node_images import GpuImage
 from falaj.components.node_pool import NodePool, NodePoolArgs, Taint
 from falaj.components.ownership import Ownership
+from falaj.components.queue_shares import Department, Queueing, QueueTenant, Share
 from falaj.components.refs import (
     ClusterRef,
     FileSystemRef,
@@ -66,6 +70,7 @@ __all__ = [
     "AuditDevice",
     "AuditTrail",
     "AuditTrailArgs",
+    "AutoscaledPool",
     "Backup",
     "BackupArgs",
     "BackupResource",
@@ -84,6 +89,7 @@ __all__ = [
     "DataStoreArgs",
     "Database",
     "DatabaseRole",
+    "Department",
     "DetectiveBaseline",
     "DetectiveBaselineArgs",
     "Direction",
@@ -91,13 +97,18 @@ __all__ = [
     "ExternalKey",
     "FileSystemKind",
     "FileSystemRef",
+    "GiveBack",
+    "GpuAgent",
+    "GpuAutoscaler",
+    "GpuAutoscalerArgs",
     "GpuImage",
     "GpuNeeds",
-    "GpuAgent",
     "GpuNodePool",
     "GpuNodePoolArgs",
     "GpuOperators",
     "GpuOperatorsArgs",
+    "GpuQueues",
+    "GpuQueuesArgs",
     "HomeFolder",
     "ImageMirror",
     "ImageRegistry",
@@ -119,6 +130,9 @@ __all__ = [
     "Ownership",
     "PipelineStage",
     "PoolRef",
+    "QueuePool",
+    "QueueTenant",
+    "Queueing",
     "QueuesRef",
     "Reachable",
     "RecordsRef",
@@ -135,6 +149,7 @@ __all__ = [
     "SecretsVault",
     "SecretsVaultArgs",
     "Severity",
+    "Share",
     "SharedFileSystem",
     "SharedFileSystemArgs",
     "SlaScheduler",
@@ -152,6 +167,8 @@ __all__ = [
     "TenantRef",
     "Threats",
     "Tier",
+    "TierGrowth",
+    "TopologyLevel",
     "TritonService",
     "TritonServiceArgs",
     "Upstream",

@@ -10,8 +10,10 @@ from falaj.components.cluster import Cluster
 from falaj.components.cost_budget import CostBudget
 from falaj.components.data_store import DataStore
 from falaj.components.detective_baseline import DetectiveBaseline
+from falaj.components.gpu_autoscaler import GpuAutoscaler
 from falaj.components.gpu_node_pool import GpuNodePool
 from falaj.components.gpu_operators import GpuOperators
+from falaj.components.gpu_queues import GpuQueues
 from falaj.components.image_registry import ImageRegistry
 from falaj.components.karpenter_pool import KarpenterPool
 from falaj.components.network import Network
@@ -34,8 +36,10 @@ COMPONENTS: list[type[pulumi.ComponentResource]] = [
     CostBudget,
     DataStore,
     DetectiveBaseline,
+    GpuAutoscaler,
     GpuNodePool,
     GpuOperators,
+    GpuQueues,
     ImageRegistry,
     KarpenterPool,
     Network,
