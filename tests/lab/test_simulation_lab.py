@@ -12,10 +12,10 @@ import pytest
 from falaj.lab.testing import person
 
 TINY = """
-title = "Tiny: four nodes, one of which fails"
+title = "Tiny: four nodes, two of which fail"
 seed = 5
 jobs = 14
-load = 0.8
+load = 1.5
 minutes = 0.3
 drain = 2.5
 checkpoint_minutes = 5
@@ -31,7 +31,7 @@ count = 2
 tiers = { production = 1, batch = 2 }
 
 [[failures]]
-nodes = 1
+zone = "me-central-1a"
 at = 0.5
 until = 0.9
 
@@ -62,7 +62,7 @@ def test_a_scenario_is_played_on_the_real_control_plane_and_told(tmp_path: Path)
     plain = told["runs"]["plain"]
     assert plain["jobs"] == {"in_trace": 14, "submitted": 14, "admitted": 14, "finished": 14, "failed": 0}
     assert plain["time_to_scale"][0]["nodes"] == 4
-    assert [one["gpus"] for one in plain["capacity_changes"]] == [32, 24, 32]
+    assert [one["gpus"] for one in plain["capacity_changes"]] == [32, 16, 32]
     assert plain["evictions"]["by_reason"].get("Deactivated", 0) >= 1
     assert plain["evictions"]["gpu_hours_lost_by"]["failure"] > 0
     assert plain["control_plane"]["kueue"]["cpu_seconds"] > 0

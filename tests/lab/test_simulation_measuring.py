@@ -173,10 +173,13 @@ def test_a_change_of_capacity_tells_how_long_it_took_until_all_of_it_ran():
         Event(0, Seen.CAPACITY, value=16, note="at the start"),
         *life("one", 0, 0, 0, 60),
         Event(10, Seen.CAPACITY, value=8, note="1 nodes failed"),
+        Event(11, Seen.WARNED, note="DeadlineAtRisk"),
         Event(20, Seen.CAPACITY, value=16, note="1 nodes came back"),
         *life("two", 0, 24, 25, 60),
     ]
-    told = judged(trace, events, end=60)["capacity_changes"]
+    figures = judged(trace, events, end=60)
+    assert figures["said"] == {"DeadlineAtRisk": 1}
+    told = figures["capacity_changes"]
     assert [one["seconds_until_95_percent_ran"] for one in told] == [None, 0, 5]
 
 
@@ -221,6 +224,34 @@ def test_a_preempted_job_goes_on_from_its_last_checkpoint_and_what_was_after_it_
     [lost] = [event for event in jobs.events if event.seen is Seen.LOST]
     assert evicted.note == "Preempted: InClusterQueue"
     assert (lost.value, lost.note) == (60 * 8, "preemption")
+
+
+@pytest.mark.parametrize("job_first", [True, False])
+def test_a_job_is_told_of_its_checkpoint_whichever_watch_is_first(job_first: bool):
+    resumed: list[Known] = []
+    jobs = Jobs([job("one", "a", 8)], SCALE, interval=120, resume=resumed.append)
+    jobs.on_workload("ADDED", a_workload(admitted=True))
+    jobs.on_job("MODIFIED", a_job_manifest(ready=1, startTime="now"))
+    if job_first:
+        jobs.on_job("MODIFIED", a_job_manifest(suspend=True))
+    jobs.on_workload("MODIFIED", a_workload(admitted=False, Evicted="Preempted"))
+    if not job_first:
+        jobs.on_job("MODIFIED", a_job_manifest(suspend=True))
+    assert len(resumed) == 1
+
+
+def test_a_job_that_is_admitted_again_before_it_was_told_has_lost_all():
+    jobs = Jobs([job("one", "a", 8)], SCALE, interval=120, resume=lambda _: None)
+    clock = [0.0]
+    jobs.now = lambda: clock[0]
+    jobs.on_workload("ADDED", a_workload(admitted=True))
+    jobs.on_job("MODIFIED", a_job_manifest(ready=1, startTime="now"))
+    clock[0] = 5.0
+    jobs.on_workload("MODIFIED", a_workload(admitted=False, Evicted="Preempted"))
+    jobs.on_workload("MODIFIED", a_workload(admitted=True))
+    lost = {event.note: event.value for event in jobs.events if event.seen is Seen.LOST}
+    assert lost == {"preemption": 60 * 8, "restart without its checkpoint": 240 * 8}
+    assert jobs.known["one"].kept == 0
 
 
 def test_a_finished_workload_that_gives_its_quota_back_was_not_evicted():

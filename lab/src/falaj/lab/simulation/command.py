@@ -42,7 +42,9 @@ def simulate(
     controller: Annotated[
         str | None,
         typer.Option(
-            metavar="COMMAND", help="Run this beside Kueue, led to the lab, for example a deadline scheduler."
+            metavar="COMMAND",
+            help="Run this beside Kueue, led to the lab, for example a deadline scheduler; {scale} in it becomes the "
+            "simulated seconds that pass in a real one.",
         ),
     ] = None,
     compare: Annotated[

@@ -30,6 +30,8 @@ READY_DEADLINE = 300.0
 """Real seconds that nodes and queues have to become ready."""
 SAID = ("DeadlineAtRisk", "DeadlineMissed", "DeadlineRefused", "PriorityRaised", "PriorityLowered", "Preempted")
 """Reasons of the events that a controller of deadlines writes."""
+SCALE = "{scale}"
+"""What stands in a controller's command for the simulated seconds that pass in a real one."""
 _UNPROCESSABLE = 422
 Manifest = dict[str, Any]
 
@@ -65,7 +67,10 @@ class Run:
         self._stop = threading.Event()
         self._troubles: list[BaseException] = []
         self._nodes: list[dict[str, float]] = []
-        self._down: set[str] = set()
+        self._up = {
+            node["metadata"]["name"]: pool.gpus_per_node for pool in scenario.pools for node in objects.nodes(pool)
+        }
+        """GPUs of each node that is there."""
 
     def run(self, controller: str | None, log: Path) -> Outcome:
         """Set the cluster up, play the trace, and return what was seen; Ctrl-C ends it early."""
@@ -131,7 +136,7 @@ class Run:
         with log.open("ab") as output:
             try:
                 return subprocess.Popen(
-                    shlex.split(command),
+                    shlex.split(command.replace(SCALE, f"{self.scale:.6g}")),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
@@ -184,7 +189,7 @@ class Run:
         held = sum(one.job.all_gpus for one in known if one.admitted and not one.done)
         return (
             f"{self._jobs.now():.0f} s: {done}/{len(self._trace)} jobs done, {held} GPUs given, {running} at work"
-            f" of {self._gpus()}"
+            f" of {sum(self._up.values())}"
         )
 
     def _arrivals(self) -> Iterable[tuple[float, Callable[[], None]]]:
@@ -231,7 +236,8 @@ class Run:
     def _fail(self, nodes: list[Manifest]) -> None:
         """Take nodes away with all that runs on them; their jobs end, and go on from their checkpoints."""
         names = {node["metadata"]["name"] for node in nodes}
-        self._down |= names
+        for name in names:
+            self._up.pop(name, None)
         self._capacity(f"{len(names)} nodes failed")
         for name in names:
             self._api.delete(f"/api/v1/nodes/{name}")
@@ -248,15 +254,12 @@ class Run:
 
     def _mend(self, nodes: list[Manifest]) -> None:
         self._make_nodes(nodes)
-        self._down -= {node["metadata"]["name"] for node in nodes}
+        gpus = {node["metadata"]["name"]: int(node["status"]["capacity"][objects.GPU]) for node in nodes}
+        self._up |= gpus
         self._capacity(f"{len(nodes)} nodes came back")
 
-    def _gpus(self) -> int:
-        every = [(node["metadata"]["name"], pool) for pool in self._scenario.pools for node in objects.nodes(pool)]
-        return sum(pool.gpus_per_node for name, pool in every if name not in self._down)
-
     def _capacity(self, why: str) -> None:
-        self._jobs.see(Seen.CAPACITY, value=self._gpus(), note=why)
+        self._jobs.see(Seen.CAPACITY, value=sum(self._up.values()), note=why)
 
     def _later(self, work: Callable[..., None]) -> Callable[..., None]:
         """Return what has some work done by the senders; what goes wrong ends the run."""

@@ -1,6 +1,7 @@
 """What is known of each job while a run goes on: from what the watches say, told on as events."""
 
 import math
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ class Known:
     """Simulated seconds of its work that are saved in a checkpoint."""
     planned: float = 0.0
     """Of those, what its pods that run now began with."""
+    stopped: bool = False
+    """Whether Kueue has stopped it, so that its pods can be told something else."""
     to_resume: bool = False
     """Whether its pods have yet to be told to go on from a checkpoint."""
     hit: bool = False
@@ -46,6 +49,7 @@ class Jobs:
         self._scale = scale
         self._interval = interval
         self._resume = resume
+        self._guard = threading.RLock()
 
     def now(self) -> float:
         """Return the real seconds since the run began."""
@@ -58,42 +62,57 @@ class Jobs:
     def on_job(self, kind: str, manifest: Manifest) -> None:
         """Take what a watch says of a Job."""
         known = self.known.get(manifest["metadata"]["name"])
-        if known is None or known.done or kind == "DELETED":
-            return
+        if known and not known.done and kind != "DELETED":
+            with self._guard:
+                self._take_job(known, manifest)
+
+    def _take_job(self, known: Known, manifest: Manifest) -> None:
         status, spec = manifest.get("status", {}), manifest["spec"]
         ready = status.get("ready") or 0
         if ready != known.ready:
             known.ready = ready
             self.see(Seen.READY, known.job.name, ready)
-        if known.since is None and known.admitted and ready + (status.get("succeeded") or 0) >= known.job.pods:
+        suspended = bool(spec.get("suspend"))
+        if known.since is None and not suspended and ready + (status.get("succeeded") or 0) >= known.job.pods:
             known.since = self.now()
         ended = {one["type"] for one in status.get("conditions", []) if one["status"] == "True"}
         if ended & {"Complete", "Failed"}:
             known.done = True
             self.see(Seen.FINISHED if "Complete" in ended else Seen.FAILED, known.job.name)
         stopping = STOPPING in manifest["metadata"].get("annotations", {})
-        stopped = spec.get("suspend") and not status.get("startTime") and not stopping
-        if known.to_resume and stopped and not known.admitted:
-            known.to_resume = False
-            self._resume(known)
+        known.stopped = suspended and not status.get("startTime") and not stopping
+        self._go_on(known)
 
     def on_workload(self, kind: str, manifest: Manifest) -> None:
         """Take what a watch says of a Workload, Kueue's side of a Job."""
         owners = manifest["metadata"].get("ownerReferences", [])
         known = next((self.known[owner["name"]] for owner in owners if owner["name"] in self.known), None)
-        if known is None or known.done or kind == "DELETED":
-            return
+        if known and not known.done and kind != "DELETED":
+            with self._guard:
+                self._take_workload(known, manifest)
+
+    def _take_workload(self, known: Known, manifest: Manifest) -> None:
         known.workload = manifest["metadata"]["name"]
         conditions = {one["type"]: one for one in manifest.get("status", {}).get("conditions", [])}
         admitted = conditions.get("Admitted", {}).get("status") == "True"
         if admitted and not known.admitted:
             known.admitted = True
             self.see(Seen.ADMITTED, known.job.name)
+            if known.to_resume:
+                known.to_resume = False
+                self.began_anew(known)
         elif known.admitted and not admitted and conditions.get("Finished", {}).get("status") != "True":
             known.admitted = False
             self.see(Seen.EVICTED, known.job.name, note=reason(conditions))
             self.lose(known, "failure" if known.hit else "preemption")
             known.to_resume = True
+            self._go_on(known)
+
+    def _go_on(self, known: Known) -> None:
+        """Have a job go on from its checkpoint as soon as both watches have said that it is stopped."""
+        if known.to_resume and known.stopped and not known.admitted:
+            known.to_resume = False
+            self._resume(known)
 
     def lose(self, known: Known, why: str) -> None:
         """Keep what a job has done up to its last checkpoint, and note what is lost."""

@@ -92,6 +92,7 @@ class Replay:
         """Let one event change the state."""
         if event.seen is Seen.CAPACITY:
             self.capacity = event.value
+        if not event.job:
             return
         story = self.stories[event.job]
         tenant, gpus = self.tenants[story.job.tenant], story.job.all_gpus
