@@ -29,8 +29,8 @@ PACE = {"qps": 500, "burst": 1000}
 """How often each controller and the scheduler may ask the API server in a second: it sheds load by itself."""
 
 NODE_LEASE = 160
-"""Seconds that a node's lease holds; KWOK renews it four times in that. With the usual 40, a thousand nodes that do nothing
-would write a hundred times a second."""
+"""Seconds that a node's lease holds; KWOK renews it four times in that. With the usual 40, a thousand idle nodes would
+write a hundred times a second."""
 
 DATA = Path(str(resources.files("falaj.lab")))
 
