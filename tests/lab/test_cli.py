@@ -14,7 +14,7 @@ from falaj.lab.services import SERVICES
 from falaj.lab.state import Lab
 from falaj.lab.testing import RunningLab
 
-COMMANDS = ("up", "down", "status", "env", "exec", "logs", "reset", "install", "doctor")
+COMMANDS = ("up", "down", "simulate", "status", "env", "exec", "logs", "reset", "install", "doctor")
 
 
 @pytest.fixture
