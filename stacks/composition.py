@@ -11,7 +11,7 @@ from falaj.components import (
     ClusterArgs,
     DataStore,
     GpuNodePool,
-    GpuNodePoolArgs,
+    GpuQueues,
     KeyRef,
     Network,
     NodePool,
@@ -19,12 +19,12 @@ from falaj.components import (
     Regime,
     SecretsVault,
     Tenant,
-    TenantArgs,
     TritonService,
     TritonServiceArgs,
 )
 from foundation import Foundation, Site, lay_foundation
-from platform_config import PlatformConfig, PoolConfig, ServiceConfig, TenantConfig
+from platform_config import PlatformConfig, ServiceConfig
+from sharing import Ground, make_operators, make_pools, make_queues, make_schedulers, make_tenants
 from targets import Providers
 
 
@@ -36,6 +36,7 @@ class Platform:
     cluster: Cluster
     vault: SecretsVault
     pools: Mapping[str, GpuNodePool | NodePool]
+    queues: GpuQueues
     tenants: Mapping[str, Tenant]
     services: Mapping[str, TritonService]
 
@@ -52,6 +53,8 @@ class Platform:
             "fileSystems": {name: system.file_system_id for name, system in made.file_systems.items()},
             "backupVaults": {name: backup.vault_name for name, backup in made.backups.items()},
             "pools": {name: pool.pool_name for name, pool in self.pools.items()},
+            "queues": self.queues.queues,
+            "unassignedGpus": self.queues.unassigned,
             "tenants": {name: tenant.namespace for name, tenant in self.tenants.items()},
             "services": {name: service.url for name, service in self.services.items()},
             "vaultPaths": {
@@ -88,18 +91,30 @@ def compose(config: PlatformConfig, providers: Providers) -> Platform:
     cluster = _cluster(config, network, keys["cluster"].ref, ownership=ownership, regime=regime, providers=providers)
     on_cluster = pulumi.ResourceOptions(providers=[cluster.provider, providers.vault])
     vault = SecretsVault("vault", {"cluster": cluster.ref, "ownership": ownership}, on_cluster)
-    pools = {
-        pool.name: _pool(pool, config, cluster, network, key=keys["nodes"].ref, ownership=ownership, opts=on_aws)
-        for pool in config.pools
-    }
-    tenants = {tenant.name: _tenant(tenant, vault, ownership, on_cluster) for tenant in config.tenants}
+    ground = Ground(
+        config,
+        ownership,
+        regime,
+        cluster,
+        network,
+        vault,
+        keys,
+        foundation.stores,
+        foundation.registry,
+        on_aws=on_aws,
+        on_cluster=on_cluster,
+    )
+    pools = make_pools(ground)
+    queues = make_queues(ground, pools, make_operators(ground))
+    make_schedulers(ground, pools, queues)
+    tenants = make_tenants(ground, queues)
     # Pods wait for nodes, so the wait for them begins when the nodes are there.
     after_nodes = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=list(pools.values()))
     services = {
         service.name: _service(service, tenants[service.tenant], foundation.stores[service.models], after_nodes)
         for service in config.services
     }
-    return Platform(foundation, cluster, vault, pools, tenants, services)
+    return Platform(foundation, cluster, vault, pools, queues, tenants, services)
 
 
 def _cluster(
@@ -127,47 +142,6 @@ def _cluster(
     return Cluster("cluster", args, pulumi.ResourceOptions(providers=[providers.aws]))
 
 
-def _pool(
-    pool: PoolConfig,
-    config: PlatformConfig,
-    cluster: Cluster,
-    network: Network,
-    *,
-    key: KeyRef,
-    ownership: Ownership,
-    opts: pulumi.ResourceOptions,
-) -> GpuNodePool | NodePool:
-    args: GpuNodePoolArgs = {
-        "instance_types": pool.instance_types,
-        "min_nodes": pool.min,
-        "max_nodes": pool.max,
-        "nodes": pool.nodes,
-        "capacity_type": pool.capacity_type,
-        "classification": config.classification,
-        "cluster": cluster.ref,
-        "network": network.ref,
-        "key": key,
-        "ownership": ownership,
-    }
-    return GpuNodePool(pool.name, args, opts) if pool.gpu else NodePool(pool.name, {**args}, opts)
-
-
-def _tenant(tenant: TenantConfig, vault: SecretsVault, ownership: Ownership, opts: pulumi.ResourceOptions) -> Tenant:
-    args: TenantArgs = {
-        "ownership": {**ownership, "owner": tenant.owner, "cost_centre": tenant.cost_centre},
-        "classification": tenant.classification,
-        "gpus": tenant.gpus,
-        "cpus": tenant.cpus,
-        "memory": tenant.memory,
-        "service_accounts": [*tenant.service_accounts],
-        "stages": {stage.value: [*accounts] for stage, accounts in tenant.stages.items()},
-        "vault": vault.ref,
-    }
-    if tenant.data:
-        args["data"] = [*tenant.data]
-    return Tenant(tenant.name, args, opts)
-
-
 def _service(service: ServiceConfig, tenant: Tenant, models: DataStore, opts: pulumi.ResourceOptions) -> TritonService:
     args: TritonServiceArgs = {
         "tenant": tenant.ref,
@@ -175,6 +149,7 @@ def _service(service: ServiceConfig, tenant: Tenant, models: DataStore, opts: pu
         # Each tenant has its own folder of the bucket.
         "model_repository": pulumi.Output.concat("s3://", models.bucket, "/", tenant.namespace),
         "replicas": service.replicas,
+        "tier": service.tier,
         "gpus": service.gpus,
         "cpus": service.cpus,
         "memory": service.memory,

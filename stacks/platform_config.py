@@ -3,24 +3,31 @@
 import json
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from falaj.components import (
-    CapacityType,
     Classification,
     FileSystemKind,
     ImageScanning,
-    PipelineStage,
     RegionGuardMode,
     StoreKind,
+    Tier,
     Upstream,
+)
+from section import Name, Section
+from sharing_config import (
+    AutoscalerConfig,
+    BudgetConfig,
+    DepartmentConfig,
+    OperatorsConfig,
+    PoolConfig,
+    SchedulerConfig,
+    TenantConfig,
 )
 
 NAMESPACE = "falaj"
-Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
 
 
 class Environment(StrEnum):
@@ -37,12 +44,6 @@ class Target(StrEnum):
 
     LAB = "lab"
     AWS = "aws"
-
-
-class Section(BaseModel):
-    """A part of the configuration: keys in camelCase as in Pulumi's files, nothing unknown, nothing changed later."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
 
 
 class RegimeConfig(Section):
@@ -125,58 +126,6 @@ class GuardConfig(Section):
     deployers: list[str] = []
 
 
-class BudgetConfig(Section):
-    """What may be spent in a month, and who hears of it."""
-
-    monthly_usd: int = Field(ge=1)
-    emails: list[str] = Field(min_length=1)
-
-
-class PoolConfig(Section):
-    """A pool of nodes, with GPUs unless it says otherwise."""
-
-    name: Name
-    instance_types: list[str] = Field(min_length=1)
-    gpu: bool = True
-    min: int = Field(default=0, ge=0)
-    max: int = Field(ge=1)
-    nodes: int = Field(default=0, ge=0, validate_default=True)
-    capacity_type: CapacityType = CapacityType.ON_DEMAND
-
-    @field_validator("max")
-    @classmethod
-    def _max_holds_min(cls, value: int, info: ValidationInfo) -> int:
-        low = info.data.get("min", 0)
-        if value < low:
-            raise ValueError(f"must be >= min (got {value} < {low})")
-        return value
-
-    @field_validator("nodes")
-    @classmethod
-    def _nodes_within(cls, value: int, info: ValidationInfo) -> int:
-        low, high = info.data.get("min", 0), info.data.get("max", value)
-        if not low <= value <= high:
-            raise ValueError(f"must be from min to max (got {value}, not {low} to {high})")
-        return value
-
-
-class TenantConfig(Section):
-    """A team with its share."""
-
-    name: Name
-    owner: str
-    cost_centre: str
-    classification: Classification = Classification.RESTRICTED
-    gpus: int = Field(ge=0)
-    cpus: int = Field(default=64, ge=1)
-    memory: str = "256Gi"
-    service_accounts: list[Name] = ["workload"]
-    stages: dict[PipelineStage, list[Name]] = {}
-    data: list[Classification] = []
-    uid: int | None = Field(default=None, ge=1)
-    budget: BudgetConfig | None = None
-
-
 class ServiceConfig(Section):
     """A model served by Triton for one tenant."""
 
@@ -185,6 +134,7 @@ class ServiceConfig(Section):
     image: str
     models: str = "models"
     pool: Name | None = None
+    tier: Tier = Tier.PRODUCTION
     replicas: int = Field(default=2, ge=1)
     gpus: int = Field(default=1, ge=1)
     cpus: int = Field(default=4, ge=1)
@@ -210,10 +160,14 @@ class PlatformConfig(Section):
     guard: GuardConfig | None = None
     budget: BudgetConfig | None = None
     pools: list[PoolConfig]
+    departments: list[DepartmentConfig] = []
+    operators: OperatorsConfig | None = None
+    scheduler: SchedulerConfig | None = None
+    autoscaler: AutoscalerConfig | None = None
     tenants: list[TenantConfig]
     services: list[ServiceConfig] = []
 
-    @field_validator("stores", "file_systems", "pools", "tenants", "services")
+    @field_validator("stores", "file_systems", "pools", "departments", "tenants", "services")
     @classmethod
     def _names_differ(cls, value: list[Any]) -> list[Any]:
         names = [item.purpose if isinstance(item, StoreConfig) else item.name for item in value]
@@ -231,6 +185,16 @@ class PlatformConfig(Section):
         for system in value:
             if system.store is not None and "stores" in info.data:
                 _among("store", system.name, system.store, stores)
+        return value
+
+    @field_validator("autoscaler")
+    @classmethod
+    def _autoscaled_pools_leave_their_size_to_it(
+        cls, value: AutoscalerConfig | None, info: ValidationInfo
+    ) -> AutoscalerConfig | None:
+        left = [pool.name for pool in info.data.get("pools", []) if pool.autoscaled]
+        for pool in value.pools if value and "pools" in info.data else []:
+            _among("pools", "autoscaler", pool.name, left)
         return value
 
     @field_validator("services")

@@ -3,10 +3,11 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from inventory import Aws
 
 from falaj.lab.testing import RunningLab
@@ -48,13 +49,25 @@ class Platform:
         """Run the CLI on this stack."""
         return self.run("pulumi", *command, "--stack", self.stack, "--non-interactive", check=check)
 
+    def with_changes(self, folder: Path, change: Callable[[dict[str, Any]], None]) -> tuple[str, str]:
+        """Return the options of a run whose configuration was changed; ``change`` is given what the file says."""
+        settings = yaml.safe_load((ROOT / "stacks" / f"Pulumi.{self.stack}.yaml").read_text())
+        change(settings["config"])
+        path = folder / "changed.yaml"
+        path.write_text(yaml.safe_dump(settings))
+        return ("--config-file", str(path))
+
     def changes(self, *command: str) -> dict[str, set[str]]:
-        """Return the resources that a preview would change, each with the properties that differ."""
+        """Return the resources that a preview would change, each with the properties that differ.
+
+        A component changes whenever its arguments do, and is nothing by itself.
+        """
         answer = json.loads(self.pulumi(*command, "--json").stdout)
         return {
             step["urn"].rpartition("::")[2]: set(step.get("detailedDiff") or {})
             for step in answer["steps"]
             if step["op"] not in ("same", "read", "refresh")
+            and not step["urn"].split("::")[2].rpartition("$")[2].startswith("falaj:")
         }
 
     def kubectl(self, *command: str, check: bool = True, given: object = None) -> subprocess.CompletedProcess[str]:
@@ -91,7 +104,8 @@ class Platform:
     def _kubernetes_inventory(self) -> dict[str, frozenset[str]]:
         kinds = (
             "namespaces,nodes,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,secrets,services,"
-            "deployments,networkpolicies,resourcequotas,limitranges,poddisruptionbudgets"
+            "deployments,networkpolicies,resourcequotas,limitranges,poddisruptionbudgets,clusterqueues,localqueues,"
+            "cohorts,resourceflavors,workloadpriorityclasses,validatingadmissionpolicies"
         )
         found: dict[str, set[str]] = {}
         for item in self.get(kinds, "-A"):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +74,9 @@ def test_the_policies_run_first_and_the_command_says_what_exists(local: Platform
         "Backup",
         "Cluster",
         "GpuNodePool",
+        "GpuQueues",
+        "SlaScheduler",
+        "TenantAdmission",
         "SecretsVault",
         "Tenant",
         "TritonService",
@@ -98,7 +102,7 @@ def test_triton_is_scheduled_onto_the_nodes_that_the_pool_made(local: Platform) 
 
 def test_nodes_carry_what_the_instance_type_really_has(local: Platform) -> None:
     facts = local.aws("ec2").describe_instance_types(InstanceTypes=["g5.12xlarge"])["InstanceTypes"][0]
-    capacities = [node["status"]["capacity"] for node in local.get("nodes")]
+    capacities = [node["status"]["capacity"] for node in local.get("nodes", "-l", "pool=gpu")]
     assert [capacity["nvidia.com/gpu"] for capacity in capacities] == [str(facts["GpuInfo"]["Gpus"][0]["Count"])] * 2
     assert {capacity["cpu"] for capacity in capacities} == {str(facts["VCpuInfo"]["DefaultVCpus"])}
 
@@ -175,6 +179,94 @@ def test_a_wrong_configuration_is_refused_with_its_path(local: Platform) -> None
     assert done.returncode != 0
     assert "falaj:nonsense" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_pool_goes_from_no_nodes_to_four_and_back(local: Platform, tmp_path: Path) -> None:
+    def burst(nodes: int) -> tuple[str, str]:
+        pool = {"name": "burst", "instanceTypes": ["g6.12xlarge"], "max": 4, "nodes": nodes, "common": 16}
+        return local.with_changes(tmp_path, lambda config: config["falaj:pools"].append(pool))
+
+    def nodes() -> int:
+        return len(local.get("nodes", "-l", "pool=burst"))
+
+    added = local.changes("preview", *burst(0))
+    assert {name for name in added if not name.startswith("burst")} == {
+        "queues-flavor-burst",
+        "queues-cohort-falaj",
+    }
+    local.pulumi("up", "--yes", "--skip-preview", *burst(0))
+    assert nodes() == 0
+    for wanted in (4, 0):
+        assert local.changes("preview", *burst(wanted)) == {"burst-nodes": {"scalingConfig.desiredSize"}}
+        local.pulumi("up", "--yes", "--skip-preview", *burst(wanted))
+        wait_until(lambda wanted=wanted: nodes() == wanted, seconds=60)
+        assert nodes() == wanted
+    local.pulumi("up", "--yes", "--skip-preview")
+    assert not local.changes("preview")
+
+
+def test_a_changed_share_changes_one_queue_and_what_is_common(local: Platform, tmp_path: Path) -> None:
+    def share(config: dict[str, Any]) -> None:
+        config["falaj:tenants"][0]["shares"][0]["nominal"] = 6
+        config["falaj:pools"][1]["common"] = 6
+
+    def nominal() -> dict[str, str]:
+        queues = {each["metadata"]["name"]: each["spec"]["resourceGroups"] for each in local.get("clusterqueues")}
+        return {name: groups[0]["flavors"][0]["resources"][0]["nominalQuota"] for name, groups in queues.items()}
+
+    options = local.with_changes(tmp_path, share)
+    assert set(local.changes("preview", *options)) == {"queues-queue-vision", "queues-cohort-falaj"}
+    assert nominal() == {"vision": "8", "speech": "4"}
+    local.pulumi("up", "--yes", "--skip-preview", *options)
+    assert nominal() == {"vision": "6", "speech": "4"}
+    local.pulumi("up", "--yes", "--skip-preview")
+    assert nominal() == {"vision": "8", "speech": "4"}
+
+
+def test_a_share_sum_above_the_pool_is_refused_with_what_everybody_has(local: Platform, tmp_path: Path) -> None:
+    def share(config: dict[str, Any]) -> None:
+        config["falaj:pools"][1]["common"] = 5
+
+    refused = local.pulumi("preview", *local.with_changes(tmp_path, share), check=False)
+    assert refused.returncode != 0
+    said = refused.stdout + refused.stderr
+    assert "17" in said
+    assert "16" in said
+    assert "Traceback" not in said
+
+
+def test_a_gpu_that_the_region_lacks_is_refused_with_what_it_has(local: Platform, tmp_path: Path) -> None:
+    def pool(config: dict[str, Any]) -> None:
+        needs = {"gpus": 16, "gpuModel": "B200"}
+        config["falaj:pools"][1] = {"name": "gpu", "needs": needs, "common": 4}
+
+    refused = local.pulumi("preview", *local.with_changes(tmp_path, pool), check=False)
+    assert refused.returncode != 0
+    said = refused.stdout + refused.stderr
+    assert "B200" in said
+    assert "H200" in said
+    assert "Traceback" not in said
+
+
+def test_a_tenant_comes_and_goes_without_touching_another(local: Platform, tmp_path: Path) -> None:
+    tenant = {
+        "name": "audio",
+        "owner": "audio-team",
+        "costCentre": "cc-2003",
+        "gpus": 4,
+        "shares": [{"pool": "gpu", "nominal": 0, "borrowingLimit": 4}],
+    }
+    before = local.inventory()
+    options = local.with_changes(tmp_path, lambda config: config["falaj:tenants"].append(tenant))
+    added = local.changes("preview", *options)
+    assert {name for name in added if not name.startswith("audio")} == {"queues-queue-audio"}
+    local.pulumi("up", "--yes", "--skip-preview", *options)
+    assert [each["metadata"]["name"] for each in local.get("localqueues", "-n", "audio")] == ["default"]
+    removed = local.changes("preview")
+    assert {name for name in removed if not name.startswith("audio")} == {"queues-queue-audio"}
+    local.pulumi("up", "--yes", "--skip-preview")
+    wait_until(lambda: local.inventory() == before, seconds=60)
+    assert local.inventory() == before
 
 
 def test_killed_services_come_back_with_all_that_they_held(local: Platform) -> None:

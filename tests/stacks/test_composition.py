@@ -58,7 +58,11 @@ def test_every_environment_composes_in_the_lab_with_what_it_configures(platform,
     kinds = Counter(args.typ for args in made)
     assert kinds["falaj:index:Tenant"] == len(config.tenants) == len(outputs["tenants"])
     assert kinds["aws:eks/nodeGroup:NodeGroup"] == len(config.pools) == len(outputs["pools"])
-    assert kinds["kubernetes:apps/v1:Deployment"] == len(config.services) == len(outputs["services"])
+    assert len(config.services) == len(outputs["services"]) == kinds["falaj:index:TritonService"]
+    assert kinds["falaj:index:SlaScheduler"] == bool(config.scheduler)
+    assert kinds["falaj:index:GpuAutoscaler"] == bool(config.autoscaler)
+    assert not kinds["falaj:index:GpuOperators"], "the lab has no registry of charts"
+    assert kinds["kubernetes:kueue.x-k8s.io/v1beta2:ClusterQueue"] == len(config.tenants)
     assert kinds["aws:s3/bucket:Bucket"] == len(config.stores) + 2 * bool(config.records)
     assert len(outputs["bucketNames"]) == len(config.stores)
     assert len(outputs["subnetIds"]) == len(outputs["isolatedSubnetIds"]) == len(config.network.zones)
