@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from falaj.lab import control
 from falaj.lab.environment import environment
 from falaj.lab.errors import LabError
 from falaj.lab.simulation import objects
@@ -46,6 +47,10 @@ class Outcome:
     complete: bool
     """Whether it ended by itself, and not by Ctrl-C."""
     costs: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+    restarts: dict[str, int] = field(default_factory=dict[str, int])
+    """How often each service of the lab had to be started again."""
+    busy: float = 0.0
+    """The machine's load average of the last minutes: what else ran beside the simulation shows here."""
     nodes: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
     """How many nodes were made, and after how many seconds all were ready."""
 
@@ -89,11 +94,13 @@ class Run:
         finally:
             seconds = self._jobs.now()
             spent = costs.stop()
+            restarts = {view.name: view.restarts for view in control.views(self._lab) if view.restarts}
             self._stop.set()
             self._pool.shutdown(wait=False, cancel_futures=True)
             if helper:
                 end(helper)
-        return Outcome(list(self._jobs.events), self.scale, seconds, complete, spent, self._nodes)
+        busy = round(os.getloadavg()[2], 1)
+        return Outcome(list(self._jobs.events), self.scale, seconds, complete, spent, restarts, busy, self._nodes)
 
     def _set_up(self) -> None:
         """Make the nodes and the tenants, and wait until work can come."""

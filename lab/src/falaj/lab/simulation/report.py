@@ -212,6 +212,8 @@ def details(name: str, run: Figures) -> str:
             ),
         ),
         ("simulated seconds in a real one", run["simulated_seconds_per_second"]),
+        ("load average of the machine (15 min)", run["load_average"]),
+        ("services that had to be started again", json.dumps(run["restarts"])),
         ("said by the controller", json.dumps(run["said"])),
     ]
     tiers = [
