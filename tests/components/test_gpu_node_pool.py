@@ -6,12 +6,14 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 from component_samples import CLUSTER, KEY, NETWORK, OWNERSHIP
+from pulumi.provider.experimental.component import ComponentProvider
 from pulumi.runtime import mocks
 from recording import Recorder
 
 from falaj.components import CapacityType, ConfigError, GpuImage, GpuNodePool, NodePool
 from falaj.components.instance_facts import instance_types
 from falaj.components.launch_template import disks, efa_interfaces
+from falaj.components.package import COMPONENTS, NAME, VERSION
 
 NETWORK_IN_C = {**NETWORK, "zones": ["me-central-1b", "me-central-1c"], "placement_zone": "me-central-1c"}
 ARGS = {"cluster": CLUSTER, "network": NETWORK, "key": KEY, "ownership": OWNERSHIP}
@@ -288,3 +290,21 @@ def test_a_plain_pool_has_no_reservation(run, providers):
     args = {**NAMED, "instance_types": ["m6i.large"], "capacity_type": "CAPACITY_BLOCK"}
     with pytest.raises(ConfigError, match="must name the reservation and its zone"):
         run(lambda: NodePool("pool", args, providers()))
+
+
+def test_a_call_from_another_language_needs_the_same(run, engine, providers):
+    provider = ComponentProvider(COMPONENTS, NAME, None, VERSION)
+
+    def camel(value):
+        head, *rest = value.split("_")
+        return head + "".join(part.title() for part in rest)
+
+    references = {
+        name: {camel(key): each for key, each in value.items()}
+        for name, value in {"cluster": CLUSTER, "network": NETWORK_IN_C, "key": KEY, "ownership": OWNERSHIP}.items()
+    }
+    inputs = {**references, "needs": {"gpus": 16.0, "gpuModel": "H200"}, "efa": True, "migProfile": "1g.18gb"}
+    state = run(lambda: provider.construct("gpu", "falaj:index:GpuNodePool", inputs, providers()).state["ref"])
+    assert state["maxGpus"] == 112
+    assert engine.one("NodeGroup")["scalingConfig"]["maxSize"] == 2
+    assert len(engine.one("LaunchTemplate")["networkInterfaces"]) == 16
