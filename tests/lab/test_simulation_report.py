@@ -71,7 +71,7 @@ def test_the_summary_says_verdict_figure_and_target_of_each():
     lines = report.summary({"plain": run})
     assert "      missed  fairness under contention, plain: 0.5 (>= 0.98)" in lines
     assert "         met  GPU utilization while work waits, plain: 0.97 (>= 0.95)" in lines
-    assert lines[-1].startswith("plain: 60 of 60 jobs finished in 1001 s, 2 of 18 deadlines missed")
+    assert lines[-1].startswith("plain: 60 of 60 jobs finished in 1001 s, 2 of 23 deadlines missed")
 
 
 def test_both_reports_are_written_and_the_page_needs_nothing_else(tmp_path: Path):
