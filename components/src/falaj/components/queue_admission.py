@@ -64,7 +64,7 @@ def admission_policies(
     work = {
         f"falaj-queues-{name}": _policy(
             _rules(shape.groups, ["CREATE", "UPDATE"]),
-            [*_by_platform(platform), *_words(shape)],
+            [*_by_platform(platform), *_words(shape, tiers)],
             [
                 *_tier_rules(tiers),
                 _queue_rule(),
@@ -125,7 +125,7 @@ def _by_platform(platform: Sequence[str]) -> list[_Variable]:
     return [_variable("byPlatform", f"{listed} || {grouped} || {administers}")]
 
 
-def _words(shape: _Shape) -> list[_Variable]:
+def _words(shape: _Shape, tiers: Sequence[str]) -> list[_Variable]:
     """Return what the work says and, of a change, what it said before."""
 
     def said(label: str, root: str) -> str:
@@ -138,12 +138,12 @@ def _words(shape: _Shape) -> list[_Variable]:
             _variable(f"{name}Before", f"oldObject == null ? [] : {said(label, 'oldObject')}"),
         ]
 
-    allowed = f"variables.granted.filter(key, key.startsWith('{_ALLOWS}') && variables.granted[key] == 'allowed')"
+    allows = f"variables.granted[?('{_ALLOWS}' + tier)].orValue('') == 'allowed'"
     return [
         *both("tiers", TIER_LABEL),
         *both("queues", QUEUE_LABEL),
         _variable("granted", "namespaceObject.metadata.?labels.orValue({})"),
-        _variable("allowed", f"{allowed}.map(key, key.substring({len(_ALLOWS)}))"),
+        _variable("allowed", f"{_cel(tiers)}.filter(tier, {allows})"),
         _variable("priorityClass", f"object.{shape.pod}.?priorityClassName.orValue('')"),
         _variable(
             "priorityClassBefore",
@@ -153,7 +153,7 @@ def _words(shape: _Shape) -> list[_Variable]:
 
 
 def _tier_rules(tiers: Sequence[Tier]) -> list[_Validation]:
-    field, known = f"metadata.labels['{TIER_LABEL}']", _cel([str(tier) for tier in tiers])
+    field, known = f"metadata.labels['{TIER_LABEL}']", _cel(tiers)
     unknown = f"variables.tiers.filter(tier, !(tier in {known}))"
     denied = f"variables.tiers.filter(tier, tier in {known} && !(tier in variables.allowed))"
     may = "(variables.allowed.size() == 0 ? 'none' : variables.allowed.join(', '))"
@@ -162,13 +162,13 @@ def _tier_rules(tiers: Sequence[Tier]) -> list[_Validation]:
         _refusal(
             f"{same} || {unknown}.size() == 0",
             [f"{field} must be one of the tiers {', '.join(tiers)}"],
-            got=_joined(unknown),
+            got=_first(unknown),
             reason="Invalid",
         ),
         _refusal(
             f"{same} || {denied}.size() == 0",
             [f"{field} must be a tier that namespace ", "namespaceObject.metadata.name", " may use, among ", may],
-            got=_joined(denied),
+            got=_first(denied),
         ),
     ]
 
@@ -178,7 +178,7 @@ def _queue_rule() -> _Validation:
     return _refusal(
         f"variables.queues == variables.queuesBefore || {foreign}.size() == 0",
         [f"metadata.labels['{QUEUE_LABEL}'] must be left out or {DEFAULT_QUEUE}"],
-        got=_joined(foreign),
+        got=_first(foreign),
     )
 
 
@@ -202,7 +202,7 @@ def _owner_rule() -> _Validation:
     return _refusal(
         f"{new}.size() == 0 || variables.byPlatform",
         ["metadata.ownerReferences must be left out: controllers set it, and what belongs to other work does not wait"],
-        got=_joined(f"{new}.map(owner, owner.kind + '/' + owner.name)"),
+        got=_first(f"{new}.map(owner, owner.kind + '/' + owner.name)"),
     )
 
 
@@ -215,7 +215,7 @@ def _gate_rule() -> _Validation:
     )
     return _refusal(
         f"{gone}.size() == 0 || variables.byPlatform",
-        ["spec.schedulingGates must keep ", _joined(gone), ": the queue takes it away when there is room"],
+        ["spec.schedulingGates must keep ", _first(gone), ": the queue takes it away when there is room"],
         got="'none'",
     )
 
@@ -235,8 +235,9 @@ def _refusal(unless: str, remedy: Sequence[str], got: str, reason: str = "Forbid
     return {"expression": unless, "message_expression": message, "reason": reason}
 
 
-def _joined(expression: str) -> str:
-    return f"{expression}.join(', ')"
+def _first(expression: str) -> str:
+    """Return the first of a list that is not empty, as it never is where a rule refuses."""
+    return f"{expression}[0]"
 
 
 def _optional(path: str) -> str:
@@ -251,4 +252,4 @@ def _variable(name: str, expression: str) -> _Variable:
 
 def _cel(values: Sequence[str]) -> str:
     """Return a list of strings as CEL writes it, which is as JSON does."""
-    return json.dumps(list(values))
+    return json.dumps([str(value) for value in values])
