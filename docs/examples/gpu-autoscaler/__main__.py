@@ -17,6 +17,7 @@ cluster: ClusterRef = {
     "version": "1.35",
     "endpoint": "https://kubernetes.example",
     "certificate_authority": "",
+    "security_group_id": "",
 }
 network: NetworkRef = {
     "vpc_id": "",
@@ -27,6 +28,7 @@ network: NetworkRef = {
     "efa_security_group_id": "",
     "placement_group": "",
     "placement_subnet_id": "",
+    "placement_zone": "",
 }
 
 
