@@ -10,7 +10,6 @@ from falaj.components import Direction, GpuQueues, Ownership, PoolRef, Share, Te
 
 config = pulumi.Config()
 teams = (config.get("teams") or "vision speech").split()
-kueue = config.get("kueueUser") or "system:serviceaccount:kueue-system:kueue-controller-manager"
 ownership: Ownership = {"owner": "ml-platform", "cost_centre": "cc-1000", "environment": "dev"}
 
 
@@ -42,7 +41,6 @@ queues = GpuQueues(
         ],
         "departments": [{"name": "research"}],
         "tenants": [{"name": team, "department": "research", "shares": shares(team)} for team in teams],
-        "platform_users": [kueue],
         "ownership": ownership,
     },
 )
