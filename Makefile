@@ -11,6 +11,8 @@ CACHE := $(or $(FALAJ_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/falaj)
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
 UV := $(or $(shell command -v uv),$(CACHE)/uv/$(UV_VERSION)/bin/uv)
 BIN := .venv/bin
+# As whom the SLA scheduler acts that a lab runs in the place of the component's pods: with the component's rights.
+SCHEDULER := system:serviceaccount:falaj-system:sla-scheduler
 LAB := $(BIN)/falaj-lab
 MEMBERS := components policies lab scheduler
 
@@ -22,7 +24,7 @@ help: ## Show what can be made
 
 .PHONY: up
 up: setup ## Bring the platform up on this machine (STACK=local; AWS=bridged: HashiCorp's provider), policies first
-	@$(LAB) up $(AWS:%=--aws %)
+	@$(LAB) up $(AWS:%=--aws %) --run sla-scheduler="falaj-scheduler run --listen 127.0.0.1:0 --as $(SCHEDULER)"
 	@$(LAB) exec -- $(BIN)/python stacks/deploy.py $(STACK)
 
 .PHONY: test

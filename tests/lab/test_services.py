@@ -13,7 +13,7 @@ import yaml
 from falaj.lab import loopback, services
 from falaj.lab.errors import LabError
 from falaj.lab.loopback import ask
-from falaj.lab.services import DATA, SERVICES, Service, prepare, remember_only, services_of
+from falaj.lab.services import DATA, SERVICES, Service, prepare, remember_command, remember_only, services_of
 from falaj.lab.state import Lab
 
 
@@ -52,6 +52,30 @@ def test_a_service_that_does_not_exist_cannot_be_asked_for(made: Lab) -> None:
     with pytest.raises(LabError, match=r"^no service is named lambda; the names are etcd, kube-apiserver,"):
         remember_only(made, ["moto", "lambda"])
     assert services_of(made) == SERVICES
+
+
+def test_a_command_takes_the_place_of_a_pod_until_it_is_told_otherwise(made: Lab) -> None:
+    remember_command(made, "watcher=python3 -c 'print(1)'")
+    (*own, watcher) = services_of(made)
+    assert tuple(own) == SERVICES
+    program, *arguments = watcher.command(made, Everything())
+    assert (Path(program).is_absolute(), arguments) == (True, ["-c", "print(1)"])
+    assert watcher.environment(made)["KUBECONFIG"] == str(made.root / "kubeconfig")
+    remember_command(made, "watcher=none")
+    assert services_of(made) == SERVICES
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ("watcher", "must be NAME=COMMAND"),
+        ("etcd=sleep 1", "must be NAME=COMMAND"),
+        ("watcher=no-such-command", "there is no command no-such-command; install it, or name its path"),
+    ],
+)
+def test_a_command_that_cannot_be_run_is_refused(made: Lab, told: str, message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        remember_command(made, told)
 
 
 def test_no_two_services_share_a_port(made: Lab) -> None:

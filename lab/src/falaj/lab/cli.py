@@ -55,6 +55,7 @@ app.command()(simulate)
 @app.command()
 def up(
     context: typer.Context,
+    *,
     port: Annotated[
         list[str] | None, typer.Option(metavar="NAME=N", help="Give a service this port; 0 draws a new one.")
     ] = None,
@@ -81,6 +82,15 @@ def up(
             "again.  [default: what this lab did before; at first everyone is accepted]",
         ),
     ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--run",
+            metavar="NAME=COMMAND",
+            help="Keep a command running against this lab in the place of a pod, which runs nothing here; `none` ends "
+            "that.  [default: what this lab ran before; at first nothing]",
+        ),
+    ] = None,
 ) -> None:
     """Start the lab, or wait for one that is starting; where all runs already, say so.
 
@@ -91,6 +101,7 @@ def up(
       falaj-lab up
       falaj-lab up --aws bridged
       falaj-lab up --only moto
+      falaj-lab up --run scheduler="falaj-scheduler run"
       falaj-lab up --port kube-apiserver=6443 --port moto=0
       falaj-lab --state ../second-lab up
     """
@@ -103,6 +114,8 @@ def up(
             services.remember_only(lab, only)
         if authorizer is not None:
             services.remember_authorizer(lab, authorizer)
+        for each in beside or []:
+            services.remember_command(lab, each)
         chosen = plugins.choose(lab, aws)
         resolved = tools.ensure(chosen.tools, err)
         prepare_bin(lab, resolved)

@@ -213,8 +213,8 @@ def holder(port: int) -> str:
 def plan_digest(lab: Lab, binaries: Binaries) -> str:
     """Return a digest of all that a supervisor and its services are started with."""
     names = [service.name for service in services.services_of(lab)]
-    authorizer = lab.settings().get(services.AUTHORIZER, "")
-    told = [{n: str(p) for n, p in binaries.items()}, dict(lab.ports()), names, authorizer]
+    settings = [lab.settings().get(name, "") for name in (services.AUTHORIZER, services.BESIDE)]
+    told = [{n: str(p) for n, p in binaries.items()}, dict(lab.ports()), names, settings]
     digest = hashlib.sha256(json.dumps(told).encode())
     sources = [path for kind in ("*.py", "kubernetes/*", "kwok/*") for path in services.DATA.glob(kind)]
     for path in sorted([*sources, *(lab.root / "pki").glob("*.crt"), Path(sys.executable)]):

@@ -3,9 +3,13 @@
 import base64
 import http
 import json
+import os
+import re
+import shlex
+import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -319,10 +323,28 @@ AUTHORIZER = "authorizer"
 """Under which a lab remembers the command that decides in its AWS who may do what."""
 ONLY = "only"
 """Under which a lab remembers that it runs some services only."""
+BESIDE = "beside"
+"""Under which a lab remembers the commands that it runs in the place of pods."""
 
 
 def services_of(lab: Lab) -> tuple[Service, ...]:
-    """Return the services that this lab runs: all, or those that it was told and what they need."""
+    """Return the services that this lab runs: all, or those that it was told and what they need; then the commands."""
+    return (*_own_services(lab), *_commands(lab))
+
+
+def _commands(lab: Lab) -> Iterator[Service]:
+    """Yield the commands that take the place of pods; that they run is all that is known of them."""
+    for name, line in json.loads(lab.settings().get(BESIDE, "{}")).items():
+        yield Service(
+            name,
+            lambda _, __, line=line: shlex.split(line),
+            lambda _: True,
+            needs=("kube-apiserver",),
+            environment=environment,
+        )
+
+
+def _own_services(lab: Lab) -> tuple[Service, ...]:
     names = lab.settings().get(ONLY, "").split()
     if not names:
         return SERVICES
@@ -340,6 +362,22 @@ def remember_only(lab: Lab, names: Sequence[str]) -> None:
     if unknown:
         raise LabError(f"no service is named {', '.join(unknown)}; the names are {', '.join(known)}")
     lab.remember(ONLY, "" if "all" in names else " ".join(names))
+
+
+def remember_command(lab: Lab, told: str) -> None:
+    """Have the lab keep a command running in the place of a pod: ``name=command``; ``name=none`` ends that."""
+    name, _, line = told.partition("=")
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name in {service.name for service in SERVICES} or not line:
+        raise LabError(f"{told!r} must be NAME=COMMAND, for example scheduler='my-scheduler --verbose'")
+    others = {each: other for each, other in json.loads(lab.settings().get(BESIDE, "{}")).items() if each != name}
+    if line != "none":
+        program, *arguments = shlex.split(line)
+        # The lab's own environment first: what is installed beside it is meant.
+        found = shutil.which(program, path=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
+        if found is None:
+            raise LabError(f"there is no command {program}; install it, or name its path")
+        others[name] = shlex.join([str(Path(found).absolute()), *arguments])
+    lab.remember(BESIDE, json.dumps(others))
 
 
 def remember_authorizer(lab: Lab, command: str) -> None:
