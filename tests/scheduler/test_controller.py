@@ -207,6 +207,22 @@ def test_a_work_that_changed_meanwhile_is_left_for_the_next_look(api, monkeypatc
     assert api.priorities()["tight"] > 1000
 
 
+def test_a_work_that_cannot_be_written_does_not_stop_the_others(api):
+    send = api.send
+
+    def refuses(method: str, path: str, body: Mapping[str, Any]) -> Any:
+        if path.endswith("job-tight"):
+            raise ApiException(status=422, reason="Invalid")
+        return send(method, path, body)
+
+    api.send = refuses
+    registry = CollectorRegistry()
+    look(api, registry=registry)
+    assert api.priorities()["tight"] == 1000
+    assert api.priorities()["loose"] > 1000
+    assert b'writes_total{outcome="refused"} 1.0' in generate_latest(registry)
+
+
 def test_a_workload_is_read_as_kueue_writes_it(api):
     workload = api.workloads["holds"]
     workload["status"]["accumulatedPastExecutionTimeSeconds"] = 40

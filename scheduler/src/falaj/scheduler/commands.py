@@ -74,8 +74,12 @@ def run(
     cluster.follow(stop)
     election = threading.Thread(target=leader.hold, args=(stop,))
     election.start()
-    controller.run(stop)
-    election.join()
+    try:
+        controller.run(stop)
+    finally:
+        # However this ends, the lease must not be held by a process that does nothing with it.
+        stop.set()
+        election.join()
     logging.info("%s ends", identity)
 
 

@@ -18,6 +18,8 @@ from falaj.scheduler.policy import Policy
 SILENCE = 120.0
 """Seconds without a word of the API server after which nothing is decided: it would be decided on old facts."""
 _CONFLICT, _GONE = 409, 404
+_FAULTS_OF_ONE = (400, 500)
+"""Answers that are about the one object that was written, and not about the API server."""
 
 log = logging.getLogger(__name__)
 
@@ -91,10 +93,13 @@ class Controller:
                 self._cluster.tell(work, notice, now)
             self._cluster.write(decision)
         except ApiException as error:
-            # Changed or gone since it was read: it comes back through the watch and is decided anew.
-            outcome = {_CONFLICT: "changed", _GONE: "gone"}.get(error.status or 0)
-            if outcome is None:
+            status = error.status or 0
+            if not _FAULTS_OF_ONE[0] <= status < _FAULTS_OF_ONE[1]:
                 raise
+            # Changed or gone since it was read, it comes back through the watch; refused, it must not stop the others.
+            outcome = {_CONFLICT: "changed", _GONE: "gone"}.get(status, "refused")
+            if outcome == "refused":
+                log.warning("%s/%s cannot be written: %s", work.namespace, work.name, error.reason)
             self._metrics.writes.labels(outcome).inc()
             return
         self._written[work.uid] = work.version

@@ -61,6 +61,8 @@ class Leader:
                 self.attempt()
             except (*TROUBLE, ValueError) as error:
                 log.warning("lease: %s; trying again", " ".join(str(error).split())[:200])
+            except Exception:  # a fault of ours must not end the thread unseen
+                log.exception("lease: a fault; trying again")
             if led != self.leads:
                 log.info("%s %s", self._identity, "leads" if self.leads else "does not lead any more")
             stop.wait(self._seconds / 5)
