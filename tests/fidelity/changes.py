@@ -49,7 +49,9 @@ _SHARED = {
     },
     "Backup": {"backup-restricted": {"schedule": "cron(0 3 ? * * *)", "delete_after_days": 120}},
     "SecretsVault": {"vault": {"rotation_days": 30}},
-    "Tenant": {"vision": {"gpus": 20}},
+    "GpuQueues": {"queues": {"priority_classes": ["falaj-urgent"]}},
+    "SlaScheduler": {"sla-scheduler": {"turn_seconds": 600}},
+    "Tenant": {"vision": {"gpus": 40}},
     "TritonService": {"detector": {"replicas": 1}},
 }
 _REPLACED = {
@@ -86,6 +88,7 @@ CHANGES: Mapping[str, Sequence[Change]] = {
                 "Cluster": {"cluster": {"administrators": ["arn:aws:iam::123456789012:role/another"]}},
                 "NodePool": {"system": {"max_nodes": 12, "disk_gib": 300}},
                 "GpuNodePool": {"inference": {"max_nodes": 16}},
+                "GpuAutoscaler": {"gpu-autoscaler": {"idle_seconds": 300}},
                 "SharedFileSystem": {
                     "training": {"throughput_per_tib": 1000, "capacity_gib": 7200},
                     "homes": {"cold_after_days": 14},
@@ -114,7 +117,7 @@ CHANGES: Mapping[str, Sequence[Change]] = {
                 "Network": {
                     "network": {
                         "egress": {"allowed_domains": ["another.example.ae"]},
-                        "placement_zone": "me-central-1b",
+                        "placement_zone": "me-central-1c",
                     }
                 }
             },
