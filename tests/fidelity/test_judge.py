@@ -63,8 +63,14 @@ def test_a_recorded_type_is_to_exist_on_the_judges_side_and_an_enacted_one_on_bo
     ]
 
 
+NOTHING_TO_COMPARE = {"TenantAdmission", "GpuOperators", "KarpenterPool"}
+"""Components without an argument that AWS could see; the last two are composed in no lab."""
+
+
 def test_every_component_has_a_changed_argument() -> None:
     exported = {name: getattr(components, name) for name in components.__all__}
     made = {name for name, each in exported.items() if isinstance(each, type) and issubclass(each, ComponentResource)}
     assert made
-    assert made <= {component for changes in CHANGES.values() for change in changes for component in change.arguments}
+    assert made - NOTHING_TO_COMPARE <= {
+        component for changes in CHANGES.values() for change in changes for component in change.arguments
+    }
