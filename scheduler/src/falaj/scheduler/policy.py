@@ -48,6 +48,8 @@ class Policy:
     """Smallest change of a priority that is worth a write, unless the order would be wrong without it."""
     horizon_hours: float = 168
     """Slack from which on a deadline raises nothing."""
+    near_seconds: float = 60
+    """Slack at which nearness begins to level off."""
     risk_seconds: float = 60
     """Least slack below which a deadline is at risk; a tenth of the expected time where that is more."""
     checkpoint_seconds: float = 600

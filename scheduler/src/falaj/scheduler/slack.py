@@ -5,9 +5,6 @@ import math
 from falaj.scheduler.policy import Policy
 from falaj.scheduler.work import Work
 
-_NEAR = 60.0
-"""Seconds of slack at which nearness begins to level off."""
-
 
 def remaining(work: Work, now: float) -> float:
     """Return the seconds of work that remain.
@@ -48,5 +45,5 @@ def nearness(slack_seconds: float, policy: Policy) -> float:
     So the same share of slack less is the same step up, whether hours are left or minutes.
     """
     horizon = policy.horizon_hours * 3600
-    near = 1 - math.log1p(max(slack_seconds, 0.0) / _NEAR) / math.log1p(horizon / _NEAR)
+    near = 1 - math.log1p(max(slack_seconds, 0.0) / policy.near_seconds) / math.log1p(horizon / policy.near_seconds)
     return min(1.0, max(0.0, near))
