@@ -187,7 +187,7 @@ def test_a_borrowing_limit_that_is_taken_for_the_total_is_refused():
     with pytest.raises(ConfigError) as refused:
         check_sums("q", "h200", 16, members(tenant("vision", share(8, borrowing_limit=12))), 0)
     assert str(refused.value) == (
-        "q.vision.shares.h200.borrowing_limit must be at most 8, as it comes on top of 8 of the 16 in pool h200"
+        "q.tenants.vision.shares.h200.borrowing_limit must be at most 8, as it comes on top of 8 of the 16 in pool h200"
         " (got 12)"
     )
 

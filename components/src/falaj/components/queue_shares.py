@@ -174,7 +174,8 @@ def check_sums(field: str, pool: str, size: int, members: Sequence[Member], comm
         # Whoever writes such a limit takes it for the total.
         if limit is not None and limit > size - own:
             remedy = f"must be at most {size - own}, as it comes on top of {own} of the {size} in pool {pool}"
-            raise ConfigError(f"{field}.{each.name}.shares.{pool}.borrowing_limit", limit, remedy)
+            kind = "tenants" if each.namespaces else "departments"
+            raise ConfigError(f"{field}.{kind}.{each.name}.shares.{pool}.borrowing_limit", limit, remedy)
 
 
 def downwards(departments: Sequence[Member]) -> list[Member]:
