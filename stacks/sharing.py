@@ -10,6 +10,7 @@ from falaj.components import (
     Cluster,
     DataStore,
     Department,
+    GiveBack,
     GpuAutoscaler,
     GpuAutoscalerArgs,
     GpuNeeds,
@@ -111,8 +112,9 @@ def make_schedulers(ground: Ground, pools: Mapping[str, GpuNodePool | NodePool],
         pulumi.ResourceOptions.merge(ground.on_cluster, ground.on_aws),
         pulumi.ResourceOptions(depends_on=[queues, *pools.values()]),
     )
+    scheduler = None
     if config.scheduler:
-        SlaScheduler(
+        scheduler = SlaScheduler(
             "sla-scheduler",
             {
                 "network": ground.network.ref,
@@ -129,9 +131,13 @@ def make_schedulers(ground: Ground, pools: Mapping[str, GpuNodePool | NodePool],
             "pools": [_autoscaled(each, pools[each.name]) for each in config.autoscaler.pools],
             "image": config.autoscaler.image,
             "idle_seconds": config.autoscaler.idle_seconds,
+            # The lab's node groups have no instances that could be named.
+            "give_back": GiveBack.RESIZE if config.target is Target.LAB else GiveBack.TERMINATE,
             "regime": ground.regime,
             "ownership": ground.ownership,
         }
+        if scheduler:
+            args["namespace"] = scheduler.namespace
         if config.autoscaler.usd_per_hour is not None:
             args["usd_per_hour"] = config.autoscaler.usd_per_hour
         GpuAutoscaler("gpu-autoscaler", args, opts)
