@@ -58,6 +58,10 @@ shred: setup ## Show what becomes unreadable without a key: KEY=purpose or TENAN
 picture: setup ## Print the planned network of an environment (STACK=prod) as a Mermaid flowchart
 	@$(BIN)/python stacks/picture.py $(STACK)
 
+.PHONY: mirror-list
+mirror-list: setup ## List the charts and images of the GPU operators to mirror into a registry (REGISTRY=host)
+	@$(BIN)/python -m falaj.components.mirror_list --registry $(or $(REGISTRY),$(error say which registry: REGISTRY=host))
+
 .PHONY: bench
 bench: setup ## Measure: figures for docs/benchmarks.md
 	@$(BIN)/python tests/bench/bench.py $(BENCH_ARGS)

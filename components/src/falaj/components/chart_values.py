@@ -49,6 +49,9 @@ def kueue_configuration() -> dict[str, Any]:
                 *("hugepages-", "vpc.amazonaws.com/"),
             ]
         },
+        # Kueue 0.17 takes a tainted node for a failed one although the flavor's toleration lets the pod stay.
+        # https://github.com/kubernetes-sigs/kueue/issues/11152
+        "featureGates": {"TASReplaceNodeOnNodeTaints": False},
     }
 
 
