@@ -63,7 +63,7 @@ def test_a_scenario_is_played_on_the_real_control_plane_and_told(tmp_path: Path)
     assert plain["jobs"] == {"in_trace": 14, "submitted": 14, "admitted": 14, "finished": 14, "failed": 0}
     assert plain["time_to_scale"][0]["nodes"] == 4
     assert [one["gpus"] for one in plain["capacity_changes"]] == [32, 16, 32]
-    assert plain["evictions"]["by_reason"].get("Deactivated", 0) >= 1
+    assert {"Deactivated", "NodeFailures"} & plain["evictions"]["by_reason"].keys()
     assert plain["evictions"]["gpu_hours_lost_by"]["failure"] > 0
     assert plain["control_plane"]["kueue"]["cpu_seconds"] > 0
     assert plain["deadlines"]["production"]["missed"] + plain["deadlines"]["production"]["met"] > 0

@@ -252,9 +252,12 @@ class Run:
         lost = [pod for pod in pods if pod["spec"].get("nodeName") in names]
         for owner in {pod["metadata"]["labels"].get("job-name", "") for pod in lost}:
             known = self._jobs.known.get(owner)
-            if known and known.workload and not known.done:
+            # Kueue itself may have been quicker to take a failed node's work out (NodeFailures).
+            if known and known.admitted and not known.done:
                 known.hit = True
                 self._activate(known, active=False)
+                if not known.hit:  # it was stopped and told to go on while this was asked for
+                    self._activate(known, active=True)
         for pod in lost:
             where, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
             self._api.delete(f"/api/v1/namespaces/{where}/pods/{name}", {"gracePeriodSeconds": 0})

@@ -103,8 +103,9 @@ class Jobs:
                 self.began_anew(known)
         elif known.admitted and not admitted and conditions.get("Finished", {}).get("status") != "True":
             known.admitted = False
-            self.see(Seen.EVICTED, known.job.name, note=reason(conditions))
-            self.lose(known, "failure" if known.hit else "preemption")
+            why = reason(conditions)
+            self.see(Seen.EVICTED, known.job.name, note=why)
+            self.lose(known, "failure" if known.hit or why == "NodeFailures" else "preemption")
             known.to_resume = True
             self._go_on(known)
 
