@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +268,40 @@ def test_a_tenant_comes_and_goes_without_touching_another(local: Platform, tmp_p
     local.pulumi("up", "--yes", "--skip-preview")
     wait_until(lambda: local.inventory() == before, seconds=60)
     assert local.inventory() == before
+
+
+def test_a_deadline_becomes_a_priority_with_the_rights_of_the_component(local: Platform) -> None:
+    account = "system:serviceaccount:falaj-system:sla-scheduler"
+    local.lab.run("up", "--run", f"sla-scheduler=falaj-scheduler run --listen 127.0.0.1:0 --as {account}")
+    # More than is left of what the tenant may have, so that it waits.
+    local.kubectl("create", "-f", "-", given=job("due", pods=3, gpus=4, due_in=timedelta(hours=1)))
+
+    def priority() -> int:
+        (workload,) = local.get("workloads", "-n", "vision", "-l", f"kueue.x-k8s.io/job-uid={uid}")
+        return workload["spec"]["priority"]
+
+    uid = local.get("jobs", "-n", "vision")[0]["metadata"]["uid"]
+    wait_until(lambda: priority() > 1000, seconds=60)
+    assert 1000 < priority() < 1900
+    local.kubectl("delete", "job", "due", "-n", "vision")
+    local.lab.run("up", "--run", "sla-scheduler=none")
+
+
+def job(name: str, pods: int, gpus: int, due_in: timedelta) -> dict[str, Any]:
+    """Return a job of the tier batch with a deadline."""
+    template = pod(gpus)
+    template["spec"]["restartPolicy"] = "Never"
+    annotations = {
+        "falaj.dev/deadline": (datetime.now(UTC) + due_in).isoformat(),
+        "falaj.dev/expected-seconds": "600",
+    }
+    labels = {"kueue.x-k8s.io/priority-class": "batch"}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": "vision", "labels": labels, "annotations": annotations},
+        "spec": {"parallelism": pods, "completions": pods, "template": {"spec": template["spec"]}},
+    }
 
 
 def test_killed_services_come_back_with_all_that_they_held(local: Platform) -> None:
