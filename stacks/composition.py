@@ -8,6 +8,7 @@ import pulumi
 
 from falaj.components import (
     Cluster,
+    ClusterAddon,
     ClusterArgs,
     DataStore,
     GpuNodePool,
@@ -23,7 +24,7 @@ from falaj.components import (
     TritonServiceArgs,
 )
 from foundation import Foundation, Site, lay_foundation
-from platform_config import PlatformConfig, ServiceConfig
+from platform_config import AddonConfig, PlatformConfig, ServiceConfig
 from sharing import Ground, make_operators, make_pools, make_queues, make_schedulers, make_tenants
 from targets import Providers
 
@@ -131,6 +132,8 @@ def _cluster(
         "version": config.cluster.version,
         "log_days": config.cluster.log_days,
         "administrators": config.cluster.administrators,
+        "members": [{"principal": each.principal, "groups": each.groups} for each in config.cluster.members],
+        "addons": [_addon(each) for each in config.cluster.addons],
         "classification": config.classification,
         "network": network.ref,
         "key": key,
@@ -140,6 +143,10 @@ def _cluster(
     if providers.kubeconfig_path:
         args["kubeconfig_path"] = providers.kubeconfig_path
     return Cluster("cluster", args, pulumi.ResourceOptions(providers=[providers.aws]))
+
+
+def _addon(addon: AddonConfig) -> ClusterAddon:
+    return {"name": addon.name, "version": addon.version} if addon.version else {"name": addon.name}
 
 
 def _service(service: ServiceConfig, tenant: Tenant, models: DataStore, opts: pulumi.ResourceOptions) -> TritonService:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from falaj.components import (
+    Addon,
     Classification,
     FileSystemKind,
     ImageScanning,
@@ -67,12 +68,28 @@ class NetworkConfig(Section):
     flow_log_days: int | None = None
 
 
+class MemberConfig(Section):
+    """An IAM role as a member of Kubernetes groups, for example of a tenant's."""
+
+    principal: str
+    groups: list[str] = Field(min_length=1)
+
+
+class AddonConfig(Section):
+    """An add-on besides those that every cluster has, or another version of one."""
+
+    name: Addon
+    version: str | None = None
+
+
 class ClusterConfig(Section):
     """The Kubernetes cluster."""
 
     version: str
     log_days: int = 365
     administrators: list[str] = []
+    members: list[MemberConfig] = []
+    addons: list[AddonConfig] = []
 
 
 class StoreConfig(Section):
