@@ -61,7 +61,7 @@ _REPLACED = {
     "DetectiveBaseline": {"detectors": {"standards": ["nist-800-53/v/5.0.0"]}},
     "Backup": {"backup-confidential": {"vault_name": "renamed"}},
     "SecretsVault": {"vault": {"path_prefix": "renamed"}},
-    "Tenant": {"speech": {"namespace": "renamed"}},
+    "Tenant": {"speech": {"service_accounts": ["renamed"]}},
     "TritonService": {"detector": {"service_name": "renamed"}},
 }
 CHANGES: Mapping[str, Sequence[Change]] = {

@@ -8,20 +8,20 @@ import json
 import os
 import runpy
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 STACKS = Path(__file__).parents[3] / "stacks"
 
 
-def altered(make: Callable[..., Any], by_name: Mapping[str, Mapping[str, Any]]) -> Callable[..., Any]:
-    """Return a component's constructor that changes the arguments of the named ones."""
+def altered(make: type, by_name: Mapping[str, Mapping[str, Any]]) -> type:
+    """Return a component's class that changes the arguments of the named ones."""
 
-    def construct(name: str, args: Mapping[str, Any], opts: Any = None) -> Any:
-        return make(name, {**args, **by_name.get(name, {})}, opts)
+    def construct(self: Any, name: str, args: Mapping[str, Any], opts: Any = None) -> None:
+        make.__init__(self, name, {**args, **by_name.get(name, {})}, opts)
 
-    return construct
+    return type(make.__name__, (make,), {"__init__": construct})
 
 
 sys.path.insert(0, str(STACKS))
