@@ -28,9 +28,9 @@ up: setup ## Bring the platform up on this machine (STACK=local; AWS=bridged: Ha
 	@$(LAB) exec -- $(BIN)/python stacks/deploy.py $(STACK)
 
 .PHONY: test
-test: setup ## Run every test
+test: setup ## Run every test, two files at a time: most of their time is waiting
 	@$(LAB) install --aws bridged
-	@$(BIN)/pytest $(PYTEST_ARGS)
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: check
 check: setup ## Lint, check the formatting and the types
