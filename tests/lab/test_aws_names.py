@@ -203,8 +203,8 @@ STRICTER = {
     "aws:ec2/subnet:Subnet": {"ipv6CidrBlock"},
     "aws:ec2/vpc:Vpc": {"assignGeneratedIpv6CidrBlock", "instanceTenancy"},
 }
-"""What the emulated provider makes anew, though HashiCorp's changes it in place (a tenancy only from dedicated) or takes
-no notice (a reservation, which AWS keeps as it was)."""
+"""What the emulated provider makes anew, though HashiCorp's changes it in place (a tenancy only from dedicated), or
+takes no notice (a reservation, which AWS keeps as it was)."""
 BY_VALUE = {"aws:eks/cluster:Cluster": {"encryptionConfig"}, "aws:eks/addon:Addon": {"namespaceConfig"}}
 """What HashiCorp's provider makes anew by a rule outside its schema (as every region), or by one that came later."""
 
