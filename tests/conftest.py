@@ -1,5 +1,6 @@
-"""A running lab for the tests that need one, shared by them all and stopped whatever becomes of them."""
+"""What tests of every part need, whatever ran before them in the same process."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -12,3 +13,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
     """A running lab of its own in a temporary folder."""
     with temporary_lab(tmp_path_factory.mktemp("lab") / "state") as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def event_loop_of_the_thread() -> None:
+    """Have a current event loop, which Pulumi's SDK asks for and `asyncio.run` leaves none of."""
+    try:
+        asyncio.get_event_loop_policy().get_event_loop()
+    except RuntimeError:
+        asyncio.set_event_loop(asyncio.new_event_loop())
