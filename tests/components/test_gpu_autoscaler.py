@@ -7,8 +7,8 @@ import pytest
 from component_samples import CLUSTER, NETWORK, OWNERSHIP, REGIME
 
 from falaj.components import ConfigError, GpuAutoscaler
-from falaj.components.autoscaler_pod import cluster_rules, lease_rules
-from falaj.components.gpu_autoscaler import autoscaler_permissions
+from falaj.components.controller_pod import lease_rules
+from falaj.components.gpu_autoscaler import autoscaler_permissions, cluster_rules
 
 POOL = {
     "pool_name": "gpu",

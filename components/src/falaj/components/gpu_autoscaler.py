@@ -1,5 +1,6 @@
 """The autoscaler of GPU pools: sizes node groups by the work that waits for nodes, within bounds and budgets."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
@@ -8,10 +9,10 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
-from falaj.components.autoscaler_pod import PORT, autoscaler_pod, cluster_rules, lease_rules
 from falaj.components.autoscaler_rules import AutoscaledPool, GiveBack, TierGrowth, autoscaler_rules, known_pools
 from falaj.components.checks import bounded
 from falaj.components.classification import Classification
+from falaj.components.controller_pod import controller_pod, controller_rights
 from falaj.components.documents import allow, document
 from falaj.components.ownership import Ownership, labels
 from falaj.components.refs import ClusterRef, NetworkRef, pick
@@ -22,6 +23,7 @@ from falaj.components.triton_service import check_image
 
 ACCOUNT = "gpu-autoscaler"
 """Name of the service account and of everything else that belongs to the autoscaler."""
+PORT = 9441
 
 
 class GpuAutoscalerArgs(TypedDict):
@@ -119,7 +121,7 @@ class GpuAutoscaler(pulumi.ComponentResource):
         account = k8s.core.v1.ServiceAccount(
             f"{name}-account", metadata=metadata, automount_service_account_token=False, opts=child
         )
-        rights = _rights(name, metadata, tags, child)
+        rights = controller_rights(name, metadata, ACCOUNT, rules=cluster_rules(), lease=ACCOUNT, opts=child)
         identity = aws.eks.PodIdentityAssociation(
             f"{name}-identity",
             cluster_name=cluster,
@@ -147,9 +149,26 @@ class GpuAutoscaler(pulumi.ComponentResource):
             spec={
                 "replicas": replicas,
                 "selector": {"match_labels": selector},
-                "template": autoscaler_pod(
-                    image, regime["home_region"], namespace, self.policy, pod_labels=tags | selector, selector=selector
-                ),
+                "template": {
+                    "metadata": {
+                        "labels": tags | selector,
+                        # Pods read the policy once: another policy is other pods.
+                        "annotations": {
+                            "falaj.dev/policy": self.policy.apply(
+                                lambda text: hashlib.sha256(text.encode()).hexdigest()[:16]
+                            )
+                        },
+                    },
+                    "spec": controller_pod(
+                        "autoscaler",
+                        image,
+                        "autoscale",
+                        PORT,
+                        namespace=namespace,
+                        selector=selector,
+                        environment=[{"name": "AWS_REGION", "value": regime["home_region"]}],
+                    ),
+                },
             },
             opts=pulumi.ResourceOptions(
                 parent=self,
@@ -184,36 +203,18 @@ def autoscaler_permissions(regime: Regime, cluster: str, pools: Sequence[str]) -
     )
 
 
-def _rights(
-    name: str, metadata: k8s.meta.v1.ObjectMetaArgsDict, tags: dict[str, str], opts: pulumi.ResourceOptions
-) -> list[pulumi.Resource]:
-    """Let the service account read work and nodes, mark nodes, tell of work, and hold the lease."""
-    cluster_wide = k8s.rbac.v1.ClusterRole(
-        f"{name}-cluster-role",
-        metadata={"name": f"falaj-{ACCOUNT}", "labels": tags},
-        rules=cluster_rules(),
-        opts=opts,
-    )
-    lease = k8s.rbac.v1.Role(f"{name}-lease-role", metadata=metadata, rules=lease_rules(ACCOUNT), opts=opts)
-    subjects: list[k8s.rbac.v1.SubjectArgsDict] = [
-        {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": metadata.get("namespace", "")}
-    ]
-    group = "rbac.authorization.k8s.io"
+def cluster_rules() -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
+    """Return the rights in the whole cluster: to read work, pods and nodes, to mark nodes, to tell of work.
+
+    Kubernetes knows no right to a part of an object: who may cordon a node may change its labels and taints too.
+    """
+    read = ["get", "list", "watch"]
+    kueue = ["workloads", "clusterqueues", "localqueues", "resourceflavors"]
     return [
-        k8s.rbac.v1.ClusterRoleBinding(
-            f"{name}-cluster-binding",
-            metadata={"name": f"falaj-{ACCOUNT}", "labels": tags},
-            role_ref={"api_group": group, "kind": "ClusterRole", "name": cluster_wide.metadata.name},
-            subjects=subjects,
-            opts=opts,
-        ),
-        k8s.rbac.v1.RoleBinding(
-            f"{name}-lease-binding",
-            metadata=metadata,
-            role_ref={"api_group": group, "kind": "Role", "name": lease.metadata.name},
-            subjects=subjects,
-            opts=opts,
-        ),
+        {"api_groups": [""], "resources": ["nodes", "pods", "namespaces"], "verbs": read},
+        {"api_groups": [""], "resources": ["nodes"], "verbs": ["patch"]},
+        {"api_groups": [""], "resources": ["events"], "verbs": ["get", "create", "patch"]},
+        {"api_groups": ["kueue.x-k8s.io"], "resources": kueue, "verbs": read},
     ]
 
 

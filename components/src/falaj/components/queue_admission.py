@@ -9,12 +9,10 @@ from dataclasses import dataclass
 
 import pulumi_kubernetes as k8s
 
-from falaj.components.tiers import Tier
+from falaj.components.tiers import TIER_LABEL, Tier
 
 TENANT_LABEL = "falaj.dev/tenant"
 """Label of every namespace of a tenant."""
-TIER_LABEL = "kueue.x-k8s.io/priority-class"
-"""Label by which work names its tier, which is a WorkloadPriorityClass."""
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 DEFAULT_QUEUE = "default"
 """The one queue of each tenant's namespace."""

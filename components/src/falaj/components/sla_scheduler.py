@@ -9,9 +9,9 @@ import pulumi_kubernetes as k8s
 
 from falaj.components.checks import bounded, dns_label
 from falaj.components.classification import Classification
+from falaj.components.controller_pod import controller_pod, controller_rights
 from falaj.components.ownership import Ownership, labels
 from falaj.components.refs import NetworkRef, pick
-from falaj.components.sla_scheduler_pod import PORT, scheduler_pod
 from falaj.components.tenant import POD_SECURITY
 from falaj.components.tenant_network import NAMESPACE_NAME
 from falaj.components.tiers import tiers
@@ -22,7 +22,7 @@ ACCOUNT = "sla-scheduler"
 LEASE = "falaj-scheduler"
 """Name of the lease that the replicas share, as ``falaj-scheduler run`` has it."""
 SYSTEM_NAMESPACE = "falaj-system"
-_RBAC = "rbac.authorization.k8s.io"
+PORT = 9440
 
 
 class SlaSchedulerArgs(TypedDict):
@@ -84,7 +84,7 @@ class SlaScheduler(pulumi.ComponentResource):
         account = k8s.core.v1.ServiceAccount(
             f"{name}-account", metadata=metadata, automount_service_account_token=False, opts=child
         )
-        rights = _rights(name, metadata, child)
+        rights = controller_rights(name, metadata, ACCOUNT, rules=cluster_rules(), lease=LEASE, opts=child)
         config = k8s.core.v1.ConfigMap(f"{name}-policy", metadata=metadata, data={"policy.json": policy}, opts=child)
         closed = _network_policy(name, metadata, selector, args, child)
         k8s.policy.v1.PodDisruptionBudget(
@@ -106,7 +106,7 @@ class SlaScheduler(pulumi.ComponentResource):
                         # Pods read the policy once: another policy is other pods.
                         "annotations": {"falaj.dev/policy": hashlib.sha256(policy.encode()).hexdigest()[:16]},
                     },
-                    "spec": scheduler_pod(image, space, ACCOUNT, selector),
+                    "spec": controller_pod("scheduler", image, "run", PORT, namespace=space, selector=selector),
                 },
             },
             opts=pulumi.ResourceOptions(
@@ -156,15 +156,6 @@ def cluster_rules() -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
     ]
 
 
-def lease_rules() -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
-    """Return the rights in its own namespace: to make a lease, since making knows no names, and to hold its own."""
-    group, leases = ["coordination.k8s.io"], ["leases"]
-    return [
-        {"api_groups": group, "resources": leases, "verbs": ["create"]},
-        {"api_groups": group, "resources": leases, "resource_names": [LEASE], "verbs": ["get", "update"]},
-    ]
-
-
 def _closed_namespace(name: str, space: str, tags: dict[str, str], opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
     """Make the namespace, in which pods are restricted and reach nothing that no policy names."""
     made = k8s.core.v1.Namespace(
@@ -178,32 +169,6 @@ def _closed_namespace(name: str, space: str, tags: dict[str, str], opts: pulumi.
         opts=opts,
     )
     return within
-
-
-def _rights(name: str, metadata: k8s.meta.v1.ObjectMetaArgsDict, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
-    space = metadata.get("namespace", "")
-    everywhere: k8s.meta.v1.ObjectMetaArgsDict = {"name": f"falaj-{ACCOUNT}", "labels": metadata.get("labels", {})}
-    cluster_wide = k8s.rbac.v1.ClusterRole(
-        f"{name}-cluster-role", metadata=everywhere, rules=cluster_rules(), opts=opts
-    )
-    lease = k8s.rbac.v1.Role(f"{name}-lease-role", metadata=metadata, rules=lease_rules(), opts=opts)
-    subjects: list[k8s.rbac.v1.SubjectArgsDict] = [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": space}]
-    return [
-        k8s.rbac.v1.ClusterRoleBinding(
-            f"{name}-cluster-binding",
-            metadata=everywhere,
-            role_ref={"api_group": _RBAC, "kind": "ClusterRole", "name": cluster_wide.metadata.name},
-            subjects=subjects,
-            opts=opts,
-        ),
-        k8s.rbac.v1.RoleBinding(
-            f"{name}-lease-binding",
-            metadata=metadata,
-            role_ref={"api_group": _RBAC, "kind": "Role", "name": lease.metadata.name},
-            subjects=subjects,
-            opts=opts,
-        ),
-    ]
 
 
 def _network_policy(
