@@ -295,3 +295,19 @@ def test_another_teams_work_is_not_named() -> None:
     text = decided(*queue.works.values(), now=queue.now)["train"].notices[0].text
     assert "work of another team" in text
     assert "serve" not in text
+
+
+def test_a_policy_of_scaled_time_decides_as_the_policy_does_in_real_time() -> None:
+    works = [
+        [
+            work("soon", deadline=2 * HOUR / pace, expected=HOUR / pace),
+            work("later", deadline=30 * HOUR / pace, expected=HOUR / pace),
+            work("too-late", deadline=HOUR / 2 / pace, expected=HOUR / pace),
+        ]
+        for pace in (1, 60)
+    ]
+    real = decided(*works[0])
+    scaled = decided(*works[1], policy=POLICY.faster(60))
+    assert {name: each.priority for name, each in scaled.items()} == {name: each.priority for name, each in real.items()}
+    assert {name: each.standing for name, each in scaled.items()} == {name: each.standing for name, each in real.items()}
+    assert decided(*works[1]) != scaled

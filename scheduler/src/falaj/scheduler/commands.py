@@ -46,6 +46,9 @@ def run(
     lease_seconds: Annotated[float, typer.Option(min=1, help="How long a replica leads unless it renews.")] = 15,
     interval: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks when nothing changes.")] = 2,
     writes_per_second: Annotated[float, typer.Option(min=1, help="How many Workloads are written at most.")] = 50,
+    time_scale: Annotated[
+        float, typer.Option(metavar="FACTOR", min=0.001, help="For simulations: divide all times of the policy by it.")
+    ] = 1,
 ) -> None:
     """Give work its priorities, as one of several replicas of which one leads. SIGTERM ends it and frees the lease.
 
@@ -54,9 +57,10 @@ def run(
       falaj-scheduler run
       falaj-scheduler run --policy policy.yaml --listen 0.0.0.0:9440
       falaj-lab exec -- falaj-scheduler run --as system:serviceaccount:falaj-system:sla-scheduler
+      falaj-lab simulate steady --compare --controller "falaj-scheduler run --time-scale {scale} --namespace default"
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    rules = load_policy(policy)
+    rules = load_policy(policy).faster(time_scale)
     # The process too, since a kill and a restart in the same pod must not pass for the former one.
     identity = f"{socket.gethostname()}-{time.time_ns():x}"
     stop = threading.Event()

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,10 @@ class Tier:
     def at(self, share: float) -> int:
         """Return the priority that lies at a share of the band."""
         return self.priority + int(self.band * share)
+
+    def faster(self, factor: float) -> "Tier":
+        """Return the tier for a cluster in which time passes so many times faster."""
+        return replace(self, longest_wait_minutes=self.longest_wait_minutes / factor)
 
 
 _DEFAULT_TIERS = (
@@ -69,6 +73,12 @@ class Policy:
     def tier(self, name: str) -> Tier:
         """Return the tier, or for one that is not known the lowest: who says nothing displaces nobody."""
         return self.tiers.get(name) or min(self.tiers.values(), key=lambda tier: tier.priority)
+
+    def faster(self, factor: float) -> "Policy":
+        """Return the policy for a cluster in which time passes so many times faster: all its times are divided."""
+        times = ("horizon_hours", "near_seconds", "risk_seconds", "checkpoint_seconds", "turn_seconds")
+        tiers = {name: tier.faster(factor) for name, tier in self.tiers.items()}
+        return replace(self, tiers=tiers, **{name: getattr(self, name) / factor for name in times})
 
 
 def load_policy(path: Path | None) -> Policy:

@@ -111,7 +111,8 @@ class Addons(Base):
 
     def _new_association(self, given: Kept) -> Kept:
         self._check_free(given["namespace"], given["serviceAccount"])
-        identifier = "a-" + mock_random.get_random_string(17, lower_case=True)
+        # AWS draws letters and digits; of hexadecimal ones a reader can tell that they were drawn.
+        identifier = "a-" + mock_random.get_random_hex(17)
         association: Kept = {
             "clusterName": self.cluster.name,
             "namespace": given["namespace"],

@@ -63,7 +63,7 @@ def simulate(
     Examples:
       falaj-lab simulate steady --small
       falaj-lab simulate burst --nodes 100 --jobs 1000 --tenants 10 --minutes 8
-      falaj-lab simulate steady --compare --controller "falaj-scheduler run"
+      falaj-lab simulate steady --compare --controller "falaj-scheduler run --time-scale {scale}"
       falaj-lab simulate steady --trace simulations/steady-…/trace.jsonl
     """
     if compare and not controller:
