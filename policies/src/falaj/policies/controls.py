@@ -5,6 +5,7 @@ from dataclasses import dataclass
 ISO = "ISO/IEC 27001:2022"
 ZERO_TRUST = "NIST SP 800-207"
 RESIDENCY = "Residency regime"
+COST = "Cost and energy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,18 @@ _RESIDENCY = {
     "RES-2": "Keys exist in the home region only",
     "RES-3": "Resources stay in named accounts",
 }
+# falaj's own: what a platform team that pays for scarce GPUs asks of every stack.
+_COST = {
+    "CE-1": "What is not used is not kept running",
+    "CE-2": "Work that can be interrupted runs on spare capacity",
+    "CE-3": "Data that is seldom read moves to cheaper storage, and ends",
+    "CE-4": "Every cost has an owner and a bound",
+    "CE-5": "Machines and disks are of the efficient generation",
+}
 
 CONTROLS: dict[str, Control] = {
     id: Control(id, name, framework)
-    for framework, table in ((ISO, _ISO), (ZERO_TRUST, _TENETS), (RESIDENCY, _RESIDENCY))
+    for framework, table in ((ISO, _ISO), (ZERO_TRUST, _TENETS), (RESIDENCY, _RESIDENCY), (COST, _COST))
     for id, name in table.items()
 }
 """Every control that a rule may name, by id."""

@@ -53,6 +53,7 @@ class Graph:
         self._by_type: dict[str, list[Resource]] = {}
         for resource in self.resources:
             self._by_type.setdefault(resource.type, []).append(resource)
+        self.by_urn = {resource.urn: resource for resource in self.resources}
 
     def of(self, types: Iterable[str]) -> Iterator[Resource]:
         """Yield the resources of these types."""
@@ -137,6 +138,8 @@ class Rule:
     reads: tuple[str, ...] = ()
     """Types of other resources that it reads. Such a rule sees outputs, and runs when the program has ended."""
     settings: Mapping[str, Setting] = field(default_factory=dict[str, Setting])
+    fix: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Properties, by dotted path, with the values that mend a failure whatever else holds; only on demand."""
 
     def __post_init__(self) -> None:
         unknown = [control for control in self.controls if control not in CONTROLS]
@@ -158,11 +161,12 @@ def rule(  # noqa: PLR0917 - reads as a row of a table
     *,
     reads: tuple[str, ...] = (),
     settings: Mapping[str, Setting] | None = None,
+    fix: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[[Resource, Context], Checks]], Rule]:
     """Make a rule of the function below it."""
 
     def make(check: Callable[[Resource, Context], Checks]) -> Rule:
-        return Rule(id, title, severity, controls, types, remediation, check, reads, settings or {})
+        return Rule(id, title, severity, controls, types, remediation, check, reads, settings or {}, fix or {})
 
     return make
 

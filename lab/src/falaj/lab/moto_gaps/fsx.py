@@ -141,7 +141,7 @@ def _lustre(given: Kept) -> tuple[Kept, str]:
     own = kind != "SCRATCH_1"
     configuration: Kept = {
         "DeploymentType": kind,
-        "MountName": mock_random.get_random_string(length=8, lower_case=True) if own else "fsx",
+        "MountName": mock_random.get_random_hex(8) if own else "fsx",
         "WeeklyMaintenanceStartTime": "1:03:00",
         "CopyTagsToBackups": False,
         "DataCompressionType": "NONE",

@@ -1,31 +1,13 @@
-"""The rules, by subject."""
+"""The rules, by subject: every module of this package has its own as ``RULES``."""
+
+import importlib
+import pkgutil
 
 from falaj.policies.model import Rule
-from falaj.policies.rules import (
-    cluster,
-    compute,
-    egress,
-    identity,
-    kms,
-    network,
-    records,
-    residency,
-    s3,
-    vault,
-    workloads,
-)
 
-RULES: tuple[Rule, ...] = (
-    *kms.RULES,
-    *s3.RULES,
-    *network.RULES,
-    *egress.RULES,
-    *compute.RULES,
-    *identity.RULES,
-    *records.RULES,
-    *residency.RULES,
-    *workloads.RULES,
-    *cluster.RULES,
-    *vault.RULES,
+RULES: tuple[Rule, ...] = tuple(
+    rule
+    for module in pkgutil.iter_modules(__path__)
+    for rule in importlib.import_module(f"{__name__}.{module.name}").RULES
 )
-"""Every rule of falaj."""
+"""Every rule of falaj, in the order of the modules' names."""
