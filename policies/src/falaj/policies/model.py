@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from falaj.policies.controls import CONTROLS
-from falaj.policies.values import Fact, View
+from falaj.policies.values import UNKNOWN, Fact, View
 
 
 class Verdict(StrEnum):
@@ -54,28 +54,57 @@ class Graph:
         for resource in self.resources:
             self._by_type.setdefault(resource.type, []).append(resource)
         self.by_urn = {resource.urn: resource for resource in self.resources}
+        self._indexed: dict[tuple[str, str], _Links] = {}
 
     def of(self, types: Iterable[str]) -> Iterator[Resource]:
         """Yield the resources of these types."""
         for type_ in types:
             yield from self._by_type.get(type_, ())
 
+    def judged_by(self, rule: "Rule") -> Iterator[Resource]:
+        """Yield the resources that a rule judges."""
+        return self.of(type_ for type_ in self._by_type if rule.judges(type_))
+
     def companions(self, target: Resource, types: Iterable[str], link: str) -> list[tuple[Resource, Fact]]:
         """Return the resources whose property ``link`` refers, or may refer, to the target, and whether it does.
 
         Where the engine names the resources that a property comes from, that decides; else the value does.
         """
+        names = {value for key in ("id", link) if isinstance(value := target[key].value, str)}
         found: list[tuple[Resource, Fact]] = []
-        for resource in self.of(types):
-            if origins := resource.links.get(link):
-                refers = Fact(target.urn in origins, link)
-            else:
-                refers = resource[link].among(
-                    value for key in ("id", link) if isinstance(value := target[key].value, str)
-                )
-            if refers.truth is not False:
-                found.append((resource, refers))
+        for type_ in types:
+            links = self._links(type_, link)
+            sure = [
+                *links.by_origin.get(target.urn, ()),
+                *(each for name in names for each in links.by_value.get(name, ())),
+            ]
+            found += ((resource, Fact(True, link)) for resource in sure)
+            found += ((resource, Fact(None, link)) for resource in links.unknown)
         return found
+
+    def _links(self, type_: str, link: str) -> "_Links":
+        """Return where the property of all resources of a type leads, worked out once."""
+        if (type_, link) not in self._indexed:
+            self._indexed[type_, link] = links = _Links()
+            for resource in self._by_type.get(type_, ()):
+                value = resource[link].value
+                if origins := resource.links.get(link):
+                    for origin in origins:
+                        links.by_origin.setdefault(origin, []).append(resource)
+                elif value is UNKNOWN:
+                    links.unknown.append(resource)
+                elif isinstance(value, str):
+                    links.by_value.setdefault(value, []).append(resource)
+        return self._indexed[type_, link]
+
+
+@dataclass(slots=True)
+class _Links:
+    """Where one property of the resources of one type leads."""
+
+    by_origin: dict[str, list[Resource]] = field(default_factory=dict[str, list[Resource]])
+    by_value: dict[str, list[Resource]] = field(default_factory=dict[str, list[Resource]])
+    unknown: list[Resource] = field(default_factory=list[Resource])
 
 
 @dataclass(frozen=True, slots=True)
