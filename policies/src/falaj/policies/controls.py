@@ -1,11 +1,53 @@
-"""The controls that rules serve: official numbers and names, as data."""
+"""The controls that rules serve, with their sources: read from ``frameworks/*.toml``, a file for each framework."""
 
+import tomllib
 from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "frameworks"
+"""Where the frameworks are."""
+_FILES = ("iso27001", "sp800-207", "residency", "cost-energy")
 
 ISO = "ISO/IEC 27001:2022"
 ZERO_TRUST = "NIST SP 800-207"
 RESIDENCY = "Residency regime"
 COST = "Cost and energy"
+
+
+class Assessed(StrEnum):
+    """How far machine checks can tell whether a control is kept."""
+
+    CODE = "code"
+    """What it demands of a platform is declared in resources."""
+    PARTLY = "partly"
+    """A part of it is; the rest is with people, or outside the stack."""
+    NO = "no"
+    """Nothing of it is: no report may call it passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Framework:
+    """A catalogue of controls that somebody published."""
+
+    name: str
+    """With the version."""
+    title: str
+    document: str
+    """What the controls' sections are sections of."""
+    url: str
+    """Where the document is, or a public copy of its text; empty for falaj's own."""
+    note: str
+    """What a reader must know before trusting the list; empty where it is complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Follows:
+    """One row of the crosswalk: who keeps these controls keeps, by so much, the one that the row belongs to."""
+
+    controls: tuple[str, ...]
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,64 +57,39 @@ class Control:
     id: str
     name: str
     framework: str
+    """Name of the framework, with the version."""
+    section: str
+    """Where in the framework's document it is."""
+    family: str
+    """The group that the framework puts it into; the framework's name where it has none."""
+    assessed: Assessed
+    basis: str
+    """What code sees of it, or why it sees nothing."""
+    follows: tuple[Follows, ...] = ()
+    """Controls of other frameworks by whose rules it is served too."""
 
 
-_ISO = {
-    "A.5.3": "Segregation of duties",
-    "A.5.9": "Inventory of information and other associated assets",
-    "A.5.12": "Classification of information",
-    "A.5.13": "Labelling of information",
-    "A.5.15": "Access control",
-    "A.5.16": "Identity management",
-    "A.5.17": "Authentication information",
-    "A.5.18": "Access rights",
-    "A.5.21": "Managing information security in the ICT supply chain",
-    "A.5.23": "Information security for use of cloud services",
-    "A.5.33": "Protection of records",
-    "A.5.34": "Privacy and protection of PII",
-    "A.8.2": "Privileged access rights",
-    "A.8.3": "Information access restriction",
-    "A.8.5": "Secure authentication",
-    "A.8.9": "Configuration management",
-    "A.8.10": "Information deletion",
-    "A.8.12": "Data leakage prevention",
-    "A.8.15": "Logging",
-    "A.8.16": "Monitoring activities",
-    "A.8.18": "Use of privileged utility programs",
-    "A.8.20": "Networks security",
-    "A.8.21": "Security of network services",
-    "A.8.22": "Segregation of networks",
-    "A.8.24": "Use of cryptography",
-    "A.8.31": "Separation of development, test and production environments",
-    "A.8.32": "Change management",
-}
-# Section 2.1 of SP 800-207, shortened to what each tenet is about.
-_TENETS = {
-    "ZT-1": "All data sources and computing services are considered resources",
-    "ZT-2": "All communication is secured regardless of network location",
-    "ZT-3": "Access to individual enterprise resources is granted on a per-session basis",
-    "ZT-4": "Access to resources is determined by dynamic policy",
-    "ZT-5": "The integrity and security posture of all owned and associated assets is monitored and measured",
-    "ZT-6": "All resource authentication and authorization are dynamic and strictly enforced before access is allowed",
-    "ZT-7": "As much information as possible is collected about assets, network infrastructure and communications",
-}
-_RESIDENCY = {
-    "RES-1": "Resources stay in the home region",
-    "RES-2": "Keys exist in the home region only",
-    "RES-3": "Resources stay in named accounts",
-}
-# falaj's own: what a platform team that pays for scarce GPUs asks of every stack.
-_COST = {
-    "CE-1": "What is not used is not kept running",
-    "CE-2": "Work that can be interrupted runs on spare capacity",
-    "CE-3": "Data that is seldom read moves to cheaper storage, and ends",
-    "CE-4": "Every cost has an owner and a bound",
-    "CE-5": "Machines and disks are of the efficient generation",
-}
+def _framework(read: dict[str, Any]) -> Framework:
+    return Framework(read["name"], read["title"], read["document"], read.get("url", ""), read.get("note", ""))
 
-CONTROLS: dict[str, Control] = {
-    id: Control(id, name, framework)
-    for framework, table in ((ISO, _ISO), (ZERO_TRUST, _TENETS), (RESIDENCY, _RESIDENCY), (COST, _COST))
-    for id, name in table.items()
-}
+
+def _control(framework: str, row: dict[str, Any]) -> Control:
+    return Control(
+        row["id"],
+        row["name"],
+        framework,
+        row["section"],
+        row.get("family", framework),
+        Assessed(row["assessed"]),
+        row["basis"],
+        tuple(Follows(tuple(each["controls"]), each["reason"]) for each in row.get("follows", ())),
+    )
+
+
+_READ = [tomllib.loads((FOLDER / f"{file}.toml").read_text(encoding="utf-8")) for file in _FILES]
+
+FRAMEWORKS: dict[str, Framework] = {read["name"]: _framework(read) for read in _READ}
+"""Every framework, by name, in the order of the pages."""
+
+CONTROLS: dict[str, Control] = {row["id"]: _control(read["name"], row) for read in _READ for row in read["control"]}
 """Every control that a rule may name, by id."""
