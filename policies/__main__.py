@@ -1,7 +1,7 @@
-"""The policy pack ``falaj``: every rule, mandatory. Importing this file serves it."""
+"""The policy pack ``falaj``: every rule, mandatory. Running this file serves it."""
 
-from pulumi_policy import EnforcementLevel, PolicyPack
+from falaj.policies import RULES
+from falaj.policies.analyzer import serve_pack
 
-from falaj.policies import RULES, policies
-
-PolicyPack("falaj", policies(RULES), EnforcementLevel.MANDATORY)
+if __name__ == "__main__":
+    serve_pack("falaj", RULES)

@@ -15,8 +15,9 @@ from pulumi.runtime import mocks
 from recording import answered, offered_at_home, told
 
 from falaj.policies import RULES, Verdict
+from falaj.policies.decoding import from_json, provider_values
 from falaj.policies.model import Context, Graph, Judgement, Resource, judge
-from falaj.policies.values import View, decode, decode_provider
+from falaj.policies.values import View
 
 STACKS = Path(__file__).parents[2] / "stacks"
 ENVIRONMENTS = sorted(path.name.split(".")[1] for path in STACKS.glob("Pulumi.*.yaml"))
@@ -32,7 +33,7 @@ class Recorder(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         identity = f"{args.name}-id"
         is_provider = args.typ.startswith("pulumi:providers:")
-        properties = (decode_provider if is_provider else decode)(args.inputs)
+        properties = (provider_values if is_provider else from_json)(args.inputs)
         if is_provider:
             self.providers[identity] = properties
         provider = View(self.providers.get((args.provider or "").rpartition("::")[2]), "provider")

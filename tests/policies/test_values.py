@@ -1,55 +1,13 @@
-"""Values are decoded once, and facts about them are true, false or undecided."""
+"""Facts about them are true, false or undecided."""
 
 import ipaddress
 import itertools
-import json
 
 import pytest
-from pulumi_policy.proxy import UNKNOWN_ARRAY_VALUE, UNKNOWN_OBJECT_VALUE, UNKNOWN_STRING_VALUE, unknown_checking_proxy
 
-from falaj.policies.values import UNKNOWN, Fact, View, all_of, any_of, decode, decode_provider
+from falaj.policies.values import UNKNOWN, Fact, View, all_of, any_of
 
 TRUE, FALSE, OPEN = Fact(True, "a"), Fact(False, "b"), Fact(None, "c")
-
-
-def test_the_engine_s_proxies_become_plain_values_with_unknowns_marked() -> None:
-    proxied = unknown_checking_proxy(
-        {
-            "name": "data",
-            "list": [1.0, UNKNOWN_STRING_VALUE, {"deep": UNKNOWN_OBJECT_VALUE}],
-            "unknown": UNKNOWN_ARRAY_VALUE,
-            "nothing": None,
-        }
-    )
-    assert decode(proxied) == {
-        "name": "data",
-        "list": [1.0, UNKNOWN, {"deep": UNKNOWN}],
-        "unknown": UNKNOWN,
-        "nothing": None,
-    }
-
-
-def test_a_secret_that_could_not_be_decrypted_is_unknown() -> None:
-    assert decode({"privileged": "[secret]"}) == {"privileged": UNKNOWN}
-
-
-def test_a_provider_s_configuration_is_read_out_of_its_json() -> None:
-    proxied = unknown_checking_proxy(
-        {
-            "region": "me-central-1",
-            "allowedAccountIds": json.dumps(["123456789012", UNKNOWN_STRING_VALUE]),
-            "skipMetadataApiCheck": "true",
-            "token": "{not json",
-            "profile": UNKNOWN_STRING_VALUE,
-        }
-    )
-    assert decode_provider(proxied) == {
-        "region": "me-central-1",
-        "allowedAccountIds": ["123456789012", UNKNOWN],
-        "skipMetadataApiCheck": True,
-        "token": "{not json",
-        "profile": UNKNOWN,
-    }
 
 
 def test_facts_follow_kleene_s_logic() -> None:

@@ -54,10 +54,9 @@ class Config:
     """Values by rule, before the common ones."""
 
     def level(self, rule: Rule) -> Level:
-        """Return the level at which a rule runs; a level of its own goes before the choice of packs."""
-        if rule.id in self.levels:
-            return self.levels[rule.id]
-        return self.default if any(in_pack(rule, pack) for pack in self.packs) else Level.DISABLED
+        """Return the level at which a rule runs: its own or the default, where it is in one of the chosen packs."""
+        chosen = any(in_pack(rule, pack) for pack in self.packs)
+        return self.levels.get(rule.id, self.default) if chosen else Level.DISABLED
 
     def settings(self, rule: Rule) -> dict[str, Any]:
         """Return the values of a rule's settings."""

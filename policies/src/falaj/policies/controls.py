@@ -8,7 +8,7 @@ from typing import Any
 
 FOLDER = Path(__file__).parent / "frameworks"
 """Where the frameworks are."""
-_FILES = ("iso27001", "sp800-207", "residency", "cost-energy")
+_FILES = ("iso27001", "sp800-207", "sp800-207a", "cisa-ztmm", "pdpl", "gdpr", "uae-ias", "residency", "cost-energy")
 
 ISO = "ISO/IEC 27001:2022"
 ZERO_TRUST = "NIST SP 800-207"

@@ -1,11 +1,8 @@
 """What a rule reads: plain values with a path, and facts that are true, false or not known yet."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
-
-from pulumi_policy import proxy
 
 
 class _Unknown:
@@ -18,57 +15,7 @@ class _Unknown:
 UNKNOWN = _Unknown()
 """Stands for every value that is not known yet; it is never equal to anything and never passes."""
 
-# At preview the engine sends these strings in place of unknown values; `pulumi policy analyze --file` sends the last
-# one in place of a secret, of whatever type, that it cannot decrypt.
-_SENTINELS = frozenset(
-    {
-        proxy.UNKNOWN_BOOLEAN_VALUE,
-        proxy.UNKNOWN_NUMBER_VALUE,
-        proxy.UNKNOWN_STRING_VALUE,
-        proxy.UNKNOWN_ARRAY_VALUE,
-        proxy.UNKNOWN_OBJECT_VALUE,
-        proxy.UNKNOWN_ASSET_VALUE,
-        proxy.UNKNOWN_ARCHIVE_VALUE,
-        "[secret]",
-    }
-)
-
-
 _TRUE = ("1", "t", "T", "true", "True", "TRUE")
-
-
-def decode(value: Any) -> Any:
-    """Return the value as dicts, lists and scalars, each unknown in it as ``UNKNOWN``."""
-    if isinstance(value, str):
-        return UNKNOWN if value in _SENTINELS else value
-    if isinstance(value, Mapping):
-        return {str(key): _child(value, key) for key in value}
-    if isinstance(value, Sequence):
-        return [_child(value, index) for index in range(len(value))]
-    return value
-
-
-def decode_provider(value: Any) -> Any:
-    """Return a provider's configuration: the engine holds all but its strings as JSON text."""
-    decoded = decode(value)
-    return {key: _from_json(text) for key, text in decoded.items()} if isinstance(decoded, dict) else decoded
-
-
-def _child(container: Any, key: Any) -> Any:
-    try:
-        return decode(container[key])
-    except proxy.UnknownValueError:
-        return UNKNOWN
-
-
-def _from_json(text: Any) -> Any:
-    # A string such as an access key stays a string even if it looks like a number.
-    if not isinstance(text, str) or (text[:1] not in ("[", "{") and text not in ("true", "false")):
-        return text
-    try:
-        return decode(json.loads(text))
-    except ValueError:
-        return text
 
 
 @dataclass(frozen=True, slots=True)
