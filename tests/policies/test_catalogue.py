@@ -1,20 +1,35 @@
-"""What the documentation says of the rules is what the rules say of themselves."""
+"""The catalogue of controls is whole and consistent, and its pages say what the rules say of themselves."""
 
+import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from falaj.policies.catalogue import controls_table, rules_table
-from falaj.policies.controls import CONTROLS, ISO
+from falaj.policies.catalogue import PAGES, Standing, controls_page, main, served_by, standing
+from falaj.policies.controls import CONTROLS, COST, FOLDER, FRAMEWORKS, ISO, RESIDENCY, ZERO_TRUST, Assessed, Control
 from falaj.policies.model import Rule, Severity
 from falaj.policies.rules import RULES
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "policies.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+NAMED = {ISO, ZERO_TRUST, RESIDENCY, COST}
+"""The frameworks whose controls rules name; the others follow from them."""
+EVERY = pytest.mark.parametrize("control", CONTROLS.values(), ids=list(CONTROLS))
 
 
-@pytest.mark.parametrize("table", [rules_table(RULES), controls_table(RULES)], ids=["rules", "controls"])
-def test_the_guide_holds_the_table_that_the_code_prints(table: str) -> None:
-    assert table in GUIDE, "print it with: python -m falaj.policies.catalogue"
+def made(*controls: str) -> Rule:
+    return Rule("FJ-TST-001", "Test", Severity.LOW, controls, ("aws:*",), "", lambda resource, context: iter(()))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_what_the_code_writes(name: str, tmp_path: Path) -> None:
+    main(["--write", str(tmp_path)])
+    assert (DOCS / name).read_text() == (tmp_path / name).read_text(), "python -m falaj.policies.catalogue --write"
+
+
+def test_the_guide_leads_to_the_pages() -> None:
+    guide = (DOCS / "policies.md").read_text()
+    assert all(f"({name})" in guide for name in PAGES)
 
 
 def test_the_catalogue_of_iso_27001_is_complete() -> None:
@@ -23,6 +38,66 @@ def test_the_catalogue_of_iso_27001_is_complete() -> None:
     assert numbers == [f"A.{theme}.{number}" for theme, count in themes.items() for number in range(1, count + 1)]
 
 
+def test_every_file_is_read_and_no_id_is_given_twice() -> None:
+    rows = [row["id"] for file in FOLDER.glob("*.toml") for row in tomllib.loads(file.read_text())["control"]]
+    assert Counter(rows) == Counter(CONTROLS.keys())
+
+
+@EVERY
+def test_a_control_says_where_it_is_from_and_how_it_is_assessed(control: Control) -> None:
+    framework = FRAMEWORKS[control.framework]
+    assert control.name and control.section and control.family and framework.document
+    assert control.basis.endswith(".")
+
+
+@EVERY
+def test_the_crosswalk_leads_from_what_code_assesses_with_a_reason(control: Control) -> None:
+    for row in control.follows:
+        assert row.controls and row.reason.endswith(".")
+        for source in row.controls:
+            assert CONTROLS[source].framework in NAMED
+            assert CONTROLS[source].assessed is not Assessed.NO
+
+
+@EVERY
+def test_another_framework_s_control_follows_from_some_exactly_if_code_assesses_it(control: Control) -> None:
+    if control.framework in NAMED:
+        assert not control.follows
+    else:
+        assert bool(control.follows) == (control.assessed is not Assessed.NO)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_a_rule_serves_only_what_code_assesses(rule: Rule) -> None:
+    assert [id for id in rule.controls if CONTROLS[id].assessed is Assessed.NO] == []
+
+
+def test_rules_that_name_a_control_are_told_from_those_of_the_crosswalk() -> None:
+    names, follows = made("GDPR-32"), made("A.8.13")
+    service = served_by(CONTROLS["GDPR-32"], [names, follows, made("CE-1")])
+    assert service.direct == (names,)
+    assert [(row.controls, rules) for row, rules in service.followed if rules] == [(("A.8.13",), (follows,))]
+
+
+def test_a_rule_that_serves_a_control_twice_counts_once() -> None:
+    rule = made("A.8.24", "ZT-2", "A.8.13")
+    assert served_by(CONTROLS["GDPR-32"], [rule]).rules == (rule,)
+
+
+def test_what_code_cannot_assess_is_no_gap_and_never_served() -> None:
+    assert standing(CONTROLS["A.7.1"], [made("A.7.1")]) is Standing.NOT_BY_CODE
+    assert standing(CONTROLS["A.8.24"], []) is Standing.GAP
+    assert standing(CONTROLS["PDPL-22"], [made("RES-10")]) is Standing.SERVED
+
+
+def test_the_page_lists_every_gap() -> None:
+    page = controls_page([made("A.8.24")])
+    listed = page.partition("## Gaps")[2].partition("\n## ")[0]
+    gaps = {id for id, control in CONTROLS.items() if standing(control, [made("A.8.24")]) is Standing.GAP}
+    assert {id for id in CONTROLS if f"[{id}]" in listed} == gaps
+    assert "A.8.24" not in gaps and "A.8.13" in gaps
+
+
 def test_a_rule_of_an_unknown_control_is_refused() -> None:
     with pytest.raises(ValueError, match=r"A\.99\.9"):
-        Rule("FJ-TST-001", "Test", Severity.LOW, ("A.99.9",), ("aws:*",), "", lambda resource, context: iter(()))
+        made("A.99.9")
