@@ -124,6 +124,8 @@ class Check:
 
     violated: Fact
     message: str
+    note: str = ""
+    """Where the demand holds only because a person answers for it: which entry of which register says so."""
 
     def __str__(self) -> str:
         return f"{self.violated.at}: {self.message}" if self.violated.at else self.message
@@ -210,6 +212,8 @@ class Judgement:
     failures: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     """What could not be decided; a failure beside it is a failure all the same."""
+    notes: tuple[str, ...] = ()
+    """What holds only because a person answers for it, for example by an entry of the transfer register."""
 
 
 def judge(rule: Rule, resource: Resource, context: Context) -> Judgement:
@@ -218,6 +222,7 @@ def judge(rule: Rule, resource: Resource, context: Context) -> Judgement:
         return Judgement(rule.id, resource.urn, Verdict.NOT_APPLICABLE)
     failures: list[str] = []
     undecided: list[str] = []
+    notes: list[str] = []
     checked = False
     settings = {name: setting.default for name, setting in rule.settings.items()} | dict(context.settings)
     try:
@@ -227,6 +232,8 @@ def judge(rule: Rule, resource: Resource, context: Context) -> Judgement:
                 failures.append(str(check))
             elif check.violated.truth is None:
                 undecided.append(f"{check.violated.at} is not known, or not readable (fails if: {check.message})")
+            elif check.note:
+                notes.append(f"{check.violated.at}: {check.note}" if check.violated.at else check.note)
     except Exception as error:
         # Whatever breaks, the run goes on and the rule does not pass.
         # The exception's text may quote a property's value, which may be secret.
@@ -237,4 +244,4 @@ def judge(rule: Rule, resource: Resource, context: Context) -> Judgement:
         verdict = Verdict.UNDETERMINED
     else:
         verdict = Verdict.PASS if checked else Verdict.NOT_APPLICABLE
-    return Judgement(rule.id, resource.urn, verdict, tuple(failures), tuple(undecided))
+    return Judgement(rule.id, resource.urn, verdict, tuple(failures), tuple(undecided), tuple(notes))
