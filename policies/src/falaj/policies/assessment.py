@@ -72,7 +72,7 @@ def assess(engine: Engine, stack: Stack, source: Source, packs: Sequence[str], a
 
 
 def counts(findings: Sequence[Finding]) -> dict[str, int]:
-    """Return how many findings there are of each verdict, those of none included; waived failures are told apart too."""
+    """Return how many findings there are of each verdict, and how many of the failures are waived."""
     found = Counter(finding.verdict.value for finding in findings)
     waived = sum(finding.waiver is not None for finding in findings)
     return {

@@ -74,7 +74,7 @@ def read_waivers(path: Path, rules: Iterable[str]) -> list[Waiver]:
     return [_waiver(f"{path}: waivers[{number}]", entry, known) for number, entry in enumerate(entries)]
 
 
-def _waiver(at: str, entry: Mapping[str, Any], rules: frozenset[str]) -> Waiver:
+def _waiver(at: str, entry: Any, rules: frozenset[str]) -> Waiver:
     if not isinstance(entry, Mapping) or set(entry) != set(_NAMES):
         raise RefusedError(at, sorted(entry) if isinstance(entry, Mapping) else entry, f"must have {', '.join(_NAMES)}")
     for name in _NAMES[:-1]:
