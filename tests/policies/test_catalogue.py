@@ -6,8 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from falaj.policies.catalogue import PAGES, Standing, controls_page, main, served_by, standing
-from falaj.policies.controls import CONTROLS, COST, FOLDER, FRAMEWORKS, ISO, RESIDENCY, ZERO_TRUST, Assessed, Control
+from falaj.policies.catalogue import PAGES, Standing, controls_page, main, pillars, served_by, standing
+from falaj.policies.controls import (
+    CONTROLS,
+    COST,
+    FOLDER,
+    FRAMEWORKS,
+    ISO,
+    RESIDENCY,
+    ZERO_TRUST,
+    Assessed,
+    Control,
+    served,
+)
 from falaj.policies.model import Rule, Severity
 from falaj.policies.rules import RULES
 
@@ -82,6 +93,18 @@ def test_rules_that_name_a_control_are_told_from_those_of_the_crosswalk() -> Non
 def test_a_rule_that_serves_a_control_twice_counts_once() -> None:
     rule = made("A.8.24", "ZT-2", "A.8.13")
     assert served_by(CONTROLS["GDPR-32"], [rule]).rules == (rule,)
+
+
+def test_what_a_rule_serves_holds_what_follows_from_the_controls_that_it_names() -> None:
+    assert {control.id for control in served(["A.8.14"])} == {
+        *("A.8.14", "CISA-NETWORKS", "PDPL-20", "GDPR-32", "IAS-T9.2")
+    }
+    assert served([]) == []
+
+
+def test_a_rule_bears_on_the_pillars_that_its_controls_lead_to() -> None:
+    assert pillars(made("A.8.24", "ZT-2")) == ["Networks", "Data"]
+    assert pillars(made("CE-1")) == []
 
 
 def test_what_code_cannot_assess_is_no_gap_and_never_served() -> None:

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from falaj.policies.config import PACKS, in_pack
-from falaj.policies.controls import CONTROLS, FRAMEWORKS, Assessed, Control, Follows, Framework
+from falaj.policies.controls import CISA, CONTROLS, FRAMEWORKS, VERSION, Assessed, Control, Follows, Framework, served
 from falaj.policies.model import Rule, Severity
 from falaj.policies.rules import RULES
 
@@ -61,6 +61,11 @@ def standing(control: Control, rules: Iterable[Rule] = RULES) -> Standing:
     return Standing.SERVED if served_by(control, rules).rules else Standing.GAP
 
 
+def pillars(rule: Rule) -> list[str]:
+    """Return the pillars and cross-cutting capabilities of CISA's maturity model that a rule bears on."""
+    return [control.name for control in served(rule.controls) if control.framework == CISA]
+
+
 def rules_page(rules: Sequence[Rule] = RULES) -> str:
     """Return the page of rules, by subject."""
     severities = Counter(rule.severity for rule in rules)
@@ -72,7 +77,7 @@ def rules_page(rules: Sequence[Rule] = RULES) -> str:
         "",
         f"{len(rules)} rules: {counted}. {sum(bool(rule.reads) for rule in rules)} look at the whole stack (*graph*)."
         " What they mean by pass, fail and undetermined is in [the guide](policies.md); the controls that they serve"
-        " are in [the catalogue](policy-controls.md).",
+        " are in [the catalogue](policy-controls.md), as are CISA's pillars, which follow from them.",
     ]
     for subject, members in groupby(rules, key=_subject):
         heading, about = subject
@@ -82,12 +87,13 @@ def rules_page(rules: Sequence[Rule] = RULES) -> str:
                 f"{rule.title}{' (graph)' if rule.reads else ''}",
                 rule.severity,
                 ", ".join(rule.controls),
+                ", ".join(pillars(rule)),
                 ", ".join(pack for pack in PACKS if in_pack(rule, pack)),
                 _kinds(rule),
             )
             for rule in members
         ]
-        head = ("Rule", "Demands", "Severity", "Serves", "Packs", "Judges")
+        head = ("Rule", "Demands", "Severity", "Serves", "Pillars", "Packs", "Judges")
         lines += ["", f"## {heading}", "", about, "", _table(head, rows)]
     return "\n".join(lines) + "\n"
 
@@ -105,7 +111,8 @@ def controls_page(rules: Sequence[Rule] = RULES) -> str:
         " what is declared there.",
         "",
         "Rules name controls of ISO/IEC 27001, of NIST SP 800-207 and of falaj's own regimes. The other frameworks"
-        " follow from these by a crosswalk, each row with its reason; it is falaj's reading, not legal advice.",
+        " follow from these by a crosswalk, each row with its reason; it is falaj's reading, not legal advice."
+        f" Version of the catalogue: `{VERSION}`.",
         "",
         _table(
             ("Framework", "Controls", "Served", "Gaps", "Not assessable by code"),
@@ -170,8 +177,8 @@ def _service(control: Control, rules: Sequence[Rule]) -> str:
         return f"*{state}*"
     direct = [", ".join(rule.id for rule in found.direct)] if found.direct else []
     followed = [
-        f"{len(served)} by {', '.join(_link(id) for id in row.controls)}: {row.reason}"
-        for row, served in found.followed
+        f"{len(by) or 'none yet'} by {', '.join(_link(id) for id in row.controls)}: {row.reason}"
+        for row, by in found.followed
     ]
     return "<br>".join(direct + followed)
 

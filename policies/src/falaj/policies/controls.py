@@ -1,6 +1,8 @@
 """The controls that rules serve, with their sources: read from ``frameworks/*.toml``, a file for each framework."""
 
+import hashlib
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +16,7 @@ ISO = "ISO/IEC 27001:2022"
 ZERO_TRUST = "NIST SP 800-207"
 RESIDENCY = "Residency regime"
 COST = "Cost and energy"
+CISA = "CISA Zero Trust Maturity Model v2.0"
 
 
 class Assessed(StrEnum):
@@ -86,10 +89,24 @@ def _control(framework: str, row: dict[str, Any]) -> Control:
     )
 
 
-_READ = [tomllib.loads((FOLDER / f"{file}.toml").read_text(encoding="utf-8")) for file in _FILES]
+_TEXTS = [(FOLDER / f"{file}.toml").read_text(encoding="utf-8") for file in _FILES]
+_READ = [tomllib.loads(text) for text in _TEXTS]
+
+VERSION = hashlib.sha256("".join(_TEXTS).encode()).hexdigest()[:12]
+"""Names this catalogue: another list, name, assessment or crosswalk has another one."""
 
 FRAMEWORKS: dict[str, Framework] = {read["name"]: _framework(read) for read in _READ}
 """Every framework, by name, in the order of the pages."""
 
 CONTROLS: dict[str, Control] = {row["id"]: _control(read["name"], row) for read in _READ for row in read["control"]}
 """Every control that a rule may name, by id."""
+
+
+def served(ids: Iterable[str]) -> list[Control]:
+    """Return the controls that a rule serves that names these: they, and those that follow from them."""
+    named = set(ids)
+    return [
+        control
+        for control in CONTROLS.values()
+        if control.id in named or any(not named.isdisjoint(row.controls) for row in control.follows)
+    ]
