@@ -1,16 +1,19 @@
 """AWS policy documents as statements that say whom they let do what, and under which condition."""
 
+import functools
 import json
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from falaj.policies.conditions import Condition
+from falaj.policies.patterns import Request, expand, glob, has_variables, loose, matches, strict
+from falaj.policies.principals import Principal, principals
 from falaj.policies.values import UNKNOWN, Fact, View, all_of, any_of
 
 # Keys that AWS itself sets and that name who calls, or from which resource, endpoint or service.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
-_BOUNDING_KEYS = frozenset(
+BOUNDING_KEYS = frozenset(
     {
         "aws:principalaccount",
         "aws:principalarn",
@@ -29,24 +32,32 @@ _BOUNDING_KEYS = frozenset(
         "kms:calleraccount",
     }
 )
-# Operators that demand a value; ``...IfExists`` and ``ForAllValues:`` also match without one, as for anonymous callers.
-_DEMANDING = re.compile(r"(foranyvalue:)?(string(equals|equalsignorecase|like)|arn(equals|like))", re.IGNORECASE)
-_ONLY_WILDCARDS = re.compile(r"[*?:]*")
+"""Keys of conditions that bound who calls."""
+# A name that nobody gives to anything: a pattern that matches it matches every name.
+_NOBODY = "0nobody0"
+_VERSION = "2012-10-17"
+_CURRENT = Fact(True)
 
 
 def statements(document: View) -> Iterator["Statement"]:
     """Yield the statements of a document that is given as JSON text or as an object."""
-    return (Statement(view) for view in parse(document)["Statement"].each())
+    return iter(Document.read(document).statements)
 
 
 def parse(document: View) -> View:
     """Return the document as an object; text that is not a document is unknown, since nobody can say what it grants."""
     if not isinstance(document.value, str):
         return document
+    # An optional policy that is not there is empty text in a state.
+    return document.replaced(_decoded(document.value) if document.value.strip() else None)
+
+
+@functools.lru_cache(2048)
+def _decoded(text: str) -> Any:
     try:
-        return document.replaced(json.loads(document.value, object_pairs_hook=_unique))
+        return json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError):
-        return document.replaced(UNKNOWN)
+        return UNKNOWN
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -57,14 +68,126 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """A whole policy document: a denial in one statement takes away what another grants."""
+
+    view: View
+    statements: tuple["Statement", ...]
+
+    @classmethod
+    def read(cls, view: View) -> "Document":
+        """Read a document that is given as JSON text or as an object; one without statements grants who knows what."""
+        parsed = parse(view)
+        found = parsed["Statement"]
+        if parsed.value is not None and found.value is None:
+            found = found.replaced(UNKNOWN)
+        # Only documents of the current version know variables; in others their text stands for itself.
+        version = parsed["Version"].equals(_VERSION)
+        return cls(parsed, tuple(Statement(statement, version) for statement in found.each()))
+
+    def allows(self, action: str, resource: str, request: Request | None = None, principal: str | None = None) -> Fact:
+        """Return whether this document alone lets the action through, as IAM evaluates it.
+
+        Without a request, what hangs on a condition or a variable is undecided. Keys of a request are in small letters.
+        """
+        granted = denied = Fact(False, self.view.path)
+        for statement in self.statements:
+            fact = statement.covers(action, resource, request) & statement.holds(request)
+            if principal is not None:
+                fact = fact & statement.names(principal)
+            granted = granted | (fact & statement.allows())
+            denied = denied | (fact & ~statement.allows())
+        return granted & ~denied
+
+    def grants(self, action: str, kind: str, bounds: Iterable[str] = ()) -> Fact:
+        """Return whether it grants an action on every resource of a kind, such as ``kms:key/``, whatever its name.
+
+        Conditions that name a value for one of the ``bounds`` make it a bounded grant, which is not meant; so does a
+        denial for every other value. Any other condition still lets somebody through.
+        """
+        bounds = tuple(bounds)
+        denied = any_of(
+            statement.acts(action)
+            & statement.on_every(kind)
+            & (~statement.conditional() | statement.condition.spares_only((*bounds, "aws:principalarn")))
+            for statement in self.statements
+            if statement.allows().truth is False
+        )
+        granted = any_of(
+            statement.allows()
+            & statement.acts(action)
+            & statement.on_every(kind)
+            & ~statement.condition.demands(bounds)
+            for statement in self.statements
+        )
+        return granted & ~denied
+
+    def open_to_anyone(self) -> Fact:
+        """Return whether a statement lets in callers that it does not name, and no denial keeps strangers out."""
+        return any_of(
+            (statement.open_to_anyone() & ~self._closed(statement) for statement in self.statements), self.view.path
+        )
+
+    def _closed(self, opened: "Statement") -> Fact:
+        """Return whether a denial covers the statement and spares named callers only."""
+        return any_of(
+            ~denial.allows()
+            & denial.names_anyone()
+            & denial.reaches_as_far_as(opened)
+            & (~denial.conditional() | denial.condition.spares_only(BOUNDING_KEYS))
+            for denial in self.statements
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """One statement of a policy document."""
 
     view: View
+    current: Fact = _CURRENT
+    """Whether its document is of the version that knows variables."""
+
+    @property
+    def condition(self) -> Condition:
+        """Its condition; an absent one always holds."""
+        return Condition(self.view["Condition"])
 
     def allows(self) -> Fact:
         """Return whether it grants rather than denies."""
         return ~self.view["Effect"].equals("Deny")
+
+    def conditional(self) -> Fact:
+        """Return whether it hangs on a condition."""
+        return self.view["Condition"].is_set()
+
+    def holds(self, request: Request | None) -> Fact:
+        """Return whether its condition holds for a request."""
+        return self.condition.holds(request, variables=self.current.truth is True)
+
+    def covers(self, action: str, resource: str, request: Request | None = None) -> Fact:
+        """Return whether it is about an action on a resource, whatever its condition says."""
+        return self.acts(action) & self._among("Resource", lambda pattern: self._fits(pattern, resource, request))
+
+    def acts(self, action: str) -> Fact:
+        """Return whether it is about an action; IAM does not look at the case of its name."""
+        name = action.lower()
+        return self._among("Action", lambda pattern: pattern.test(lambda text: matches(str(text).lower(), name)))
+
+    def on_every(self, kind: str) -> Fact:
+        """Return whether it is about every resource of a kind, such as ``s3:``, ``kms:key/`` or ``iam:role/``."""
+        return self._among("Resource", lambda pattern: pattern.test(lambda text: _on_every(str(text), kind)))
+
+    def principals(self) -> Iterator[Principal]:
+        """Yield whom it names: ``*`` is one, and what is not known yet is one of no kind."""
+        return principals(self.view["Principal"])
+
+    def names(self, arn: str) -> Fact:
+        """Return whether it is about a principal; a statement without any is about whoever carries the policy."""
+        if self.view["NotPrincipal"].value is not None:
+            return ~any_of(each.includes(arn) for each in principals(self.view["NotPrincipal"]))
+        if self.view["Principal"].value is None:
+            return Fact(True, self.view.path)
+        return any_of((each.includes(arn) for each in self.principals()), self.view["Principal"].path)
 
     def open_to_anyone(self) -> Fact:
         """Return whether it lets in callers that it does not name: a wildcard, or everyone but some."""
@@ -72,22 +195,11 @@ class Statement:
 
     def names_anyone(self) -> Fact:
         """Return whether its principal is everyone; AWS takes no other wildcards than a whole ``*``."""
-        principal = self.view["Principal"]
-        named = any_of((who.equals("*") for _, kind in principal.entries() for who in kind.each()), f"{principal.path}")
-        return named if isinstance(principal.value, dict) else principal.equals("*")
+        return any_of((each.view.equals("*") for each in self.principals()), self.view["Principal"].path)
 
     def bounded(self) -> Fact:
         """Return whether a condition demands a caller, source or endpoint that is named without wildcards."""
-        return any_of(
-            (
-                all_of((_names_one(value) for value in values.each()), values.path)
-                for operator, keys in self.view["Condition"].entries()
-                if not operator or _DEMANDING.fullmatch(operator)
-                for key, values in keys.entries()
-                if not key or key.lower() in _BOUNDING_KEYS
-            ),
-            self.view["Condition"].path,
-        )
+        return self.condition.demands(BOUNDING_KEYS)
 
     def grants_every_action(self) -> Fact:
         """Return whether it grants all actions, or all but some."""
@@ -121,20 +233,61 @@ class Statement:
         denies = self.view["Effect"].equals("Deny") & self.names_anyone()
         return denies & actions & objects & bucket & transport & alone
 
+    def reaches_as_far_as(self, other: "Statement") -> Fact:
+        """Return whether every action and resource of the other statement is one of its own too."""
 
-def _names_one(value: View) -> Fact:
-    """Return whether a condition's value names something: not wildcards alone, and no ARN of any account."""
+        def within(name: str) -> Fact:
+            if other.view[f"Not{name}"].value is not None:
+                return any_of(each.test(_is_wildcard) for each in self.view[name].each())
+            if other.view[name].value is None:
+                return Fact(self.view[name].value is None or self.view[name].value == "*", self.view.path)
+            return all_of(
+                self._among(name, functools.partial(_includes, narrower=theirs)) for theirs in other.view[name].each()
+            )
 
-    def named(text: Any) -> bool:
-        fields = str(text).split(":", 5)
-        account = fields[4] if fields[0] == "arn" and len(fields) == 6 else ""
-        return not _ONLY_WILDCARDS.fullmatch(str(text)) and "*" not in account and "?" not in account
+        return within("Action") & within("Resource")
 
-    return value.test(named)
+    def _among(self, name: str, fits: Callable[[View], Fact]) -> Fact:
+        """Return whether one of the patterns fits, or none of those that are left out."""
+        patterns, but = self.view[name], self.view[f"Not{name}"]
+        if patterns.value is not None and but.value is not None:
+            return Fact(None, but.path)  # AWS takes only one of them.
+        if but.value is not None:
+            return ~any_of((fits(pattern) for pattern in but.each()), but.path)
+        if patterns.value is None:
+            # A trust policy is about its role, and so are policies of resources that name none.
+            return Fact(True if name == "Resource" and self.view.value is not UNKNOWN else None, patterns.path)
+        return any_of((fits(pattern) for pattern in patterns.each()), patterns.path)
+
+    def _fits(self, pattern: View, resource: str, request: Request | None) -> Fact:
+        if self.current.truth is None and pattern.test(lambda text: has_variables(str(text))).truth:
+            return Fact(None, pattern.path)
+        if self.current.truth is False or not pattern.test(lambda text: "${" in str(text)).truth:
+            return pattern.test(lambda text: matches(str(text), resource))
+        if request is None and has_variables(str(pattern.value)):
+            return pattern.test(lambda text: glob(loose(str(text)), resource)) & Fact(None, pattern.path)
+        expanded = expand(str(pattern.value), request or {})
+        return Fact(expanded is not None and glob(expanded, resource), pattern.path)
+
+
+def _on_every(pattern: str, kind: str) -> bool:
+    """Return whether a pattern matches a resource of a kind that has a name of nobody's, in some account and region."""
+    service, _, path = kind.partition(":")
+    fields = pattern.split(":", 5)
+    if len(fields) < 6:
+        fields = ["arn", "aws", service, "x", "x", ""]
+    partition, region, account = ("x" if "*" in field or "?" in field else field for field in (fields[1], *fields[3:5]))
+    name = path.replace("{}", _NOBODY) if "{}" in path else path + _NOBODY
+    return glob(strict(pattern), f"arn:{partition}:{service}:{region}:{account}:{name}")
+
+
+def _includes(pattern: View, narrower: View) -> Fact:
+    """Return whether a pattern is as wide as a narrower one, whose wildcards count as plain characters."""
+    return narrower.test(bool) & pattern.test(lambda text: matches(str(text).lower(), str(narrower.value).lower()))
 
 
 def _is_wildcard(text: Any) -> bool:
-    return bool(text) and bool(_ONLY_WILDCARDS.fullmatch(str(text)))
+    return bool(text) and not str(text).strip("*?:")
 
 
 def _every_s3_action(text: Any) -> bool:

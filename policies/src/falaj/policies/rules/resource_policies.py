@@ -1,6 +1,6 @@
 """Policies of resources other than buckets, keys and endpoints: each names who has access."""
 
-from falaj.policies.documents import statements
+from falaj.policies.documents import Document
 from falaj.policies.model import Checks, Context, Resource, Rule, Severity, never, rule
 
 _HOLDERS = {
@@ -76,8 +76,9 @@ _HOLDERS = {
 )
 def named_callers(holder: Resource, _: Context) -> Checks:
     """Where there is no policy of a resource, only the account's own identities have access."""
-    for statement in statements(holder[_HOLDERS[holder.type]]):
-        yield never(statement.open_to_anyone(), "anyone has access to the resource")
+    policy = holder[_HOLDERS[holder.type]]
+    if policy.value is not None:
+        yield never(Document.read(policy).open_to_anyone(), "anyone has access to the resource")
 
 
 @rule(
