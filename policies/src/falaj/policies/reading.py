@@ -87,19 +87,20 @@ def _records_of_state(name: str, text: str) -> Iterator[Record]:
 def _records_of_preview(name: str, text: str) -> Iterator[Record]:
     given = _json(name, text, lines=True)
     if isinstance(given, Mapping) and isinstance(given.get("steps"), list):
-        steps = [(step.get("op"), step.get("newState")) for step in given["steps"] if isinstance(step, Mapping)]
-    elif isinstance(given, list):
-        told = [
-            event["resourcePreEvent"] for event in given if isinstance(event, Mapping) and "resourcePreEvent" in event
-        ]
-        metadata = [each.get("metadata", {}) for each in told if isinstance(each, Mapping)]
-        steps = [(each.get("op"), each.get("new")) for each in metadata if isinstance(each, Mapping)]
+        steps = [(step, "newState") for step in given["steps"]]
+    elif isinstance(given, list) and all(isinstance(event, Mapping) for event in given):
+        told = [event["resourcePreEvent"] for event in given if "resourcePreEvent" in event]
+        steps = [(each.get("metadata") if isinstance(each, Mapping) else None, "new") for each in told]
     else:
         raise RefusedError(name, _kind(given), "must be what `pulumi preview --json` printed")
-    latest: dict[Any, Any] = {}
-    for operation, state in steps:
-        if operation not in _GONE and state is not None:
-            latest[state.get("urn") if isinstance(state, Mapping) else len(latest)] = state
+    latest: dict[str, Any] = {}
+    for number, (step, key) in enumerate(steps):
+        if not isinstance(step, Mapping):
+            raise RefusedError(f"{name}: step {number}", _kind(step), "must be an object")
+        state = step.get(key)
+        if step.get("op") not in _GONE and state is not None:
+            urn = state.get("urn") if isinstance(state, Mapping) else None
+            latest[urn if isinstance(urn, str) else f"step {number}"] = state
     yield from latest.values()
 
 
