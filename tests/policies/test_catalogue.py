@@ -1,12 +1,14 @@
 """The catalogue of controls is whole and consistent, and its pages say what the rules say of themselves."""
 
 import tomllib
+import xml.etree.ElementTree as ET
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from falaj.policies.catalogue import PAGES, Standing, controls_page, main, pillars, served_by, standing
+from falaj.policies.catalogue import PAGES, controls_page, main
+from falaj.policies.catalogue_picture import picture
 from falaj.policies.controls import (
     CONTROLS,
     COST,
@@ -21,6 +23,7 @@ from falaj.policies.controls import (
 )
 from falaj.policies.model import Rule, Severity
 from falaj.policies.rules import RULES
+from falaj.policies.standing import Standing, pillars, served_by, standing
 
 DOCS = Path(__file__).parents[2] / "docs"
 NAMED = {ISO, ZERO_TRUST, RESIDENCY, COST}
@@ -40,7 +43,7 @@ def test_a_page_is_what_the_code_writes(name: str, tmp_path: Path) -> None:
 
 def test_the_guide_leads_to_the_pages() -> None:
     guide = (DOCS / "policies.md").read_text()
-    assert all(f"({name})" in guide for name in PAGES)
+    assert "(policy-rules.md)" in guide and "(policy-controls.md)" in guide
 
 
 def test_the_catalogue_of_iso_27001_is_complete() -> None:
@@ -119,6 +122,13 @@ def test_the_page_lists_every_gap() -> None:
     gaps = {id for id, control in CONTROLS.items() if standing(control, [made("A.8.24")]) is Standing.GAP}
     assert {id for id in CONTROLS if f"[{id}]" in listed} == gaps
     assert "A.8.24" not in gaps and "A.8.13" in gaps
+
+
+def test_the_picture_counts_every_control_once_and_every_rule_by_family() -> None:
+    root = ET.fromstring(picture([made("A.8.14")]))  # noqa: S314 - made here
+    texts = [element.text for element in root.iter() if element.text]
+    assert sum(int(text) for text in texts if text.isdigit()) == len(CONTROLS)
+    assert texts.count("1 rule") == len({control.family for control in served(["A.8.14"])})
 
 
 def test_a_rule_of_an_unknown_control_is_refused() -> None:

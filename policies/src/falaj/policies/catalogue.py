@@ -1,69 +1,18 @@
-"""Which rules serve which controls, and the pages that say so: ``python -m falaj.policies.catalogue --write``."""
+"""The rules and the controls as pages for people: ``python -m falaj.policies.catalogue --write``."""
 
 import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
 
+from falaj.policies.catalogue_picture import picture
 from falaj.policies.config import PACKS, in_pack
-from falaj.policies.controls import CISA, CONTROLS, FRAMEWORKS, VERSION, Assessed, Control, Follows, Framework, served
+from falaj.policies.controls import CONTROLS, FRAMEWORKS, VERSION, Control, Framework
 from falaj.policies.model import Rule, Severity
 from falaj.policies.rules import RULES
-
-
-class Standing(StrEnum):
-    """What can be said of a control before any stack is looked at."""
-
-    SERVED = "served"
-    """At least one rule serves it."""
-    GAP = "gap"
-    """Code could assess it, or a part of it, and no rule does."""
-    NOT_BY_CODE = "not assessable by code"
-    """No rule can; a report that calls it passed is wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """The rules that serve one control."""
-
-    direct: tuple[Rule, ...]
-    """Rules that name it."""
-    followed: tuple[tuple[Follows, tuple[Rule, ...]], ...]
-    """Rules that name a control from which it follows, by row of the crosswalk."""
-
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """Every rule once, those that name the control first."""
-        every = (*self.direct, *(rule for _, rules in self.followed for rule in rules))
-        return tuple({rule.id: rule for rule in every}.values())
-
-
-def served_by(control: Control, rules: Iterable[Rule] = RULES) -> Service:
-    """Return the rules that serve a control, told apart by whether they name it."""
-    chosen = tuple(rules)
-    return Service(
-        tuple(rule for rule in chosen if control.id in rule.controls),
-        tuple(
-            (row, tuple(rule for rule in chosen if not set(row.controls).isdisjoint(rule.controls)))
-            for row in control.follows
-        ),
-    )
-
-
-def standing(control: Control, rules: Iterable[Rule] = RULES) -> Standing:
-    """Return whether a control is served, could be, or cannot be."""
-    if control.assessed is Assessed.NO:
-        return Standing.NOT_BY_CODE
-    return Standing.SERVED if served_by(control, rules).rules else Standing.GAP
-
-
-def pillars(rule: Rule) -> list[str]:
-    """Return the pillars and cross-cutting capabilities of CISA's maturity model that a rule bears on."""
-    return [control.name for control in served(rule.controls) if control.framework == CISA]
+from falaj.policies.standing import Standing, pillars, served_by, standing
 
 
 def rules_page(rules: Sequence[Rule] = RULES) -> str:
@@ -113,6 +62,8 @@ def controls_page(rules: Sequence[Rule] = RULES) -> str:
         "Rules name controls of ISO/IEC 27001, of NIST SP 800-207 and of falaj's own regimes. The other frameworks"
         " follow from these by a crosswalk, each row with its reason; it is falaj's reading, not legal advice."
         f" Version of the catalogue: `{VERSION}`.",
+        "",
+        "![The controls of each family: served, gaps, not assessable by code](policy-controls.svg)",
         "",
         _table(
             ("Framework", "Controls", "Served", "Gaps", "Not assessable by code"),
@@ -212,7 +163,11 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-PAGES: dict[str, Callable[[], str]] = {"policy-rules.md": rules_page, "policy-controls.md": controls_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "policy-rules.md": rules_page,
+    "policy-controls.md": controls_page,
+    "policy-controls.svg": picture,
+}
 """The generated pages, by file name."""
 
 
