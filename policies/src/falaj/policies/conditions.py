@@ -62,6 +62,11 @@ class Condition:
             if name in ("", key):
                 yield from values.each()
 
+    def values(self) -> Iterator[View]:
+        """Yield every value that it compares something with."""
+        for _, _, values in self._entries():
+            yield from values.each()
+
     def holds(self, request: Request | None, *, variables: bool = True) -> Fact:
         """Return whether it holds for a request; without a request only an absent condition is decided."""
         if request is None:

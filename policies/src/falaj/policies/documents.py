@@ -99,13 +99,15 @@ class Document:
             denied = denied | (fact & ~statement.allows())
         return granted & ~denied
 
-    def grants(self, action: str, kind: str, bounds: Iterable[str] = ()) -> Fact:
+    def grants(self, action: str, kind: str, bounds: Iterable[str] = (), *, somewhere: bool = False) -> Fact:
         """Return whether it grants an action on every resource of a kind, such as ``kms:key/``, whatever its name.
 
         Conditions that name a value for one of the ``bounds`` make it a bounded grant, which is not meant; so does a
-        denial for every other value. Any other condition still lets somebody through.
+        denial for every other value. Any other condition still lets somebody through. With ``somewhere``, a grant on
+        named resources counts too.
         """
         bounds = tuple(bounds)
+        service = kind.partition(":")[0]
         denied = any_of(
             statement.acts(action)
             & statement.on_every(kind)
@@ -116,7 +118,7 @@ class Document:
         granted = any_of(
             statement.allows()
             & statement.acts(action)
-            & statement.on_every(kind)
+            & (statement.concerns(service) if somewhere else statement.on_every(kind))
             & ~statement.condition.demands(bounds)
             for statement in self.statements
         )
@@ -126,6 +128,13 @@ class Document:
         """Return whether a statement lets in callers that it does not name, and no denial keeps strangers out."""
         return any_of(
             (statement.open_to_anyone() & ~self._closed(statement) for statement in self.statements), self.view.path
+        )
+
+    def is_boundary(self) -> Fact:
+        """Return whether it keeps whoever carries it from dropping their boundary: only a boundary itself does that."""
+        return any_of(
+            ~statement.allows() & statement.acts("iam:DeleteRolePermissionsBoundary") & statement.on_every("iam:role/")
+            for statement in self.statements
         )
 
     def _closed(self, opened: "Statement") -> Fact:
@@ -176,6 +185,20 @@ class Statement:
     def on_every(self, kind: str) -> Fact:
         """Return whether it is about every resource of a kind, such as ``s3:``, ``kms:key/`` or ``iam:role/``."""
         return self._among("Resource", lambda pattern: pattern.test(lambda text: _on_every(str(text), kind)))
+
+    def has_variables(self) -> Fact:
+        """Return whether something in its resources or its condition depends on the request."""
+        values = [value for key in ("Resource", "NotResource") for value in self.view[key].each()]
+        values += self.condition.values()
+        return any_of(
+            (value.test(lambda text: has_variables(str(text))) for value in values), self.view["Resource"].path
+        )
+
+    def concerns(self, service: str) -> Fact:
+        """Return whether resources of a service may be among its own."""
+        patterns = self.view["Resource"]
+        named = any_of(pattern.test(lambda text: _concerns(str(text), service)) for pattern in patterns.each())
+        return named | Fact(patterns.value is None, patterns.path)
 
     def principals(self) -> Iterator[Principal]:
         """Yield whom it names: ``*`` is one, and what is not known yet is one of no kind."""
@@ -279,6 +302,11 @@ def _on_every(pattern: str, kind: str) -> bool:
     partition, region, account = ("x" if "*" in field or "?" in field else field for field in (fields[1], *fields[3:5]))
     name = path.replace("{}", _NOBODY) if "{}" in path else path + _NOBODY
     return glob(strict(pattern), f"arn:{partition}:{service}:{region}:{account}:{name}")
+
+
+def _concerns(pattern: str, service: str) -> bool:
+    fields = pattern.split(":", 5)
+    return len(fields) < 6 or matches(fields[2], service)
 
 
 def _includes(pattern: View, narrower: View) -> Fact:
