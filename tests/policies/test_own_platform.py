@@ -51,19 +51,23 @@ class Recorder(mocks.Mocks):
         return answered(args, offered_at_home())
 
 
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], list[Resource]]]:
-    """Compose an environment as in the lab and return what it registers."""
-    folder = tmp_path_factory.mktemp("lab")
+def lab_kubeconfig(folder: Path) -> Path:
+    """Write a kubeconfig as a lab does."""
     kubeconfig = folder / "kubeconfig"
     (folder / "ca.crt").write_text("CA")
     lab = {"server": "https://127.0.0.1:7443", "certificate-authority": "ca.crt"}
     contexts = [{"name": "lab", "context": {"cluster": "lab"}}]
     config = {"current-context": "lab", "contexts": contexts, "clusters": [{"name": "lab", "cluster": lab}]}
     kubeconfig.write_text(yaml.safe_dump(config))
+    return kubeconfig
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], list[Resource]]]:
+    """Compose an environment as in the lab and return what it registers."""
     variables = {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:5000",
-        "KUBECONFIG": str(kubeconfig),
+        "KUBECONFIG": str(lab_kubeconfig(tmp_path_factory.mktemp("lab"))),
         "VAULT_ADDR": "https://127.0.0.1:8200",
     }
 
@@ -203,9 +207,33 @@ def test_one_unsafe_change_fails_exactly_the_rules_that_are_about_it(platform: C
     assert wrong == []
 
 
-def test_the_example_is_refused_by_the_rules_it_is_about() -> None:
-    program = STACKS.parent / "docs" / "examples" / "refused" / "__main__.py"
+EXAMPLES = STACKS.parent / "docs" / "examples"
+
+
+def registered(example: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Resource]:
+    """Return what an example registers; its providers are the default ones, led home as `make example` leads them."""
     recorder = Recorder()
     mocks.set_mocks(recorder)
-    pulumi.runtime.test(lambda: runpy.run_path(str(program)) and None)()
-    assert failing(recorder.resources) == {"FJ-S3-002", "FJ-POD-001"}
+    monkeypatch.chdir(EXAMPLES / example)
+    monkeypatch.syspath_prepend(str(EXAMPLES / example))
+    monkeypatch.setenv("KUBECONFIG", str(lab_kubeconfig(tmp_path)))
+    pulumi.runtime.test(lambda: runpy.run_path(str(EXAMPLES / example / "__main__.py")) and None)()
+    home = View({"region": "me-central-1", "allowedAccountIds": ["123456789012"]}, "provider")
+    return [
+        resource
+        if resource.provider.value or not resource.type.startswith("aws:")
+        else dataclasses.replace(resource, provider=home)
+        for resource in recorder.resources
+    ]
+
+
+@pytest.mark.parametrize(
+    "example", sorted(path.parent.name for path in EXAMPLES.glob("*/Pulumi.yaml") if path.parent.name != "refused")
+)
+def test_every_example_fails_no_rule(example: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    failures = [each for each in judge_all(registered(example, monkeypatch, tmp_path)) if each.verdict is Verdict.FAIL]
+    assert [(each.rule.id, each.urn.rpartition("::")[2], *each.failures) for each in failures] == []
+
+
+def test_the_example_is_refused_by_the_rules_it_is_about(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert failing(registered("refused", monkeypatch, tmp_path)) == {"FJ-S3-002", "FJ-POD-001"}
