@@ -1,12 +1,15 @@
 """The rules and the controls as pages for people: ``python -m falaj.policies.catalogue --write``."""
 
 import argparse
-import sys
+import importlib
+import pkgutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
+from types import ModuleType
 
+from falaj.policies import rules as package
 from falaj.policies.catalogue_picture import picture
 from falaj.policies.config import PACKS, in_pack
 from falaj.policies.controls import CONTROLS, FRAMEWORKS, VERSION, Control, Framework
@@ -15,21 +18,24 @@ from falaj.policies.rules import RULES
 from falaj.policies.standing import Standing, pillars, served_by, standing
 
 
-def rules_page(rules: Sequence[Rule] = RULES) -> str:
-    """Return the page of rules, by subject."""
-    severities = Counter(rule.severity for rule in rules)
+def rules_page() -> str:
+    """Return the page of falaj's own rules, by subject."""
+    severities = Counter(rule.severity for rule in RULES)
     counted = ", ".join(f"{severities[severity]} {severity}" for severity in reversed(Severity))
     lines = [
         "# The rules",
         "",
         _GENERATED,
         "",
-        f"{len(rules)} rules: {counted}. {sum(bool(rule.reads) for rule in rules)} look at the whole stack (*graph*)."
+        f"{len(RULES)} rules: {counted}. {sum(bool(rule.reads) for rule in RULES)} look at the whole stack (*graph*)."
         " What they mean by pass, fail and undetermined is in [the guide](policies.md); the controls that they serve"
         " are in [the catalogue](policy-controls.md), as are CISA's pillars, which follow from them.",
     ]
-    for subject, members in groupby(rules, key=_subject):
-        heading, about = subject
+    subjects = _subjects()
+    for module, members in groupby(RULES, key=lambda rule: subjects[rule.id]):
+        name = module.__name__.rpartition(".")[2]
+        about = (module.__doc__ or "").partition("\n")[0]
+        source = f"[`{name}`](../policies/src/falaj/policies/rules/{name}.py)"
         rows = [
             (
                 rule.id,
@@ -43,7 +49,7 @@ def rules_page(rules: Sequence[Rule] = RULES) -> str:
             for rule in members
         ]
         head = ("Rule", "Demands", "Severity", "Serves", "Pillars", "Packs", "Judges")
-        lines += ["", f"## {heading}", "", about, "", _table(head, rows)]
+        lines += ["", f"## {source}", "", about, "", _table(head, rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -146,10 +152,12 @@ def _types(rules: Iterable[Rule]) -> str:
     return ", ".join(f"`{name}` {'all' if name in every else count}" for name, count in sorted(counts.items()))
 
 
-def _subject(rule: Rule) -> tuple[str, str]:
-    """Return the name of a rule's module and the first sentence that the module says of itself."""
-    module = sys.modules[rule.check.__module__]
-    return module.__name__.rpartition(".")[2].capitalize(), (module.__doc__ or "").partition("\n")[0]
+def _subjects() -> dict[str, ModuleType]:
+    """Return the module of each rule: some are made by functions that several modules share."""
+    modules = [
+        importlib.import_module(f"{package.__name__}.{each.name}") for each in pkgutil.iter_modules(package.__path__)
+    ]
+    return {rule.id: module for module in modules for rule in module.RULES}
 
 
 def _kinds(rule: Rule) -> str:
