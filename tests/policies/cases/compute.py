@@ -1,50 +1,17 @@
-"""Machines and clusters: what passes, what fails, and what cannot be decided."""
+"""Machines: what passes, what fails, and what cannot be decided."""
 
-from policies.making import CLUSTER, INSTANCE, LOGS, NODES, TEMPLATE, simple
+from typing import Any
+
+from policies.making import INSTANCE, TEMPLATE, Case, make, simple
 
 from falaj.policies.values import UNKNOWN
 
+VOLUME = "aws:ebs/volume:Volume"
+CONFIGURATION = "aws:ec2/launchConfiguration:LaunchConfiguration"
+AUTOSCALING = "aws:autoscaling/group:Group"
+
+
 CASES = [
-    simple(
-        "FJ-EKS-001",
-        CLUSTER,
-        {"vpcConfig": {"endpointPrivateAccess": True, "endpointPublicAccess": False}},
-        {"vpcConfig": {"endpointPrivateAccess": True}},
-        {"vpcConfig": UNKNOWN},
-    ),
-    simple(
-        "FJ-EKS-002",
-        CLUSTER,
-        {"enabledClusterLogTypes": LOGS},
-        {"enabledClusterLogTypes": LOGS[1:]},
-        {"enabledClusterLogTypes": [*LOGS[1:], UNKNOWN]},
-    ),
-    simple(
-        "FJ-EKS-003",
-        CLUSTER,
-        {"encryptionConfig": {"resources": ["secrets"], "provider": {"keyArn": "arn"}}},
-        {},
-        {"encryptionConfig": {"resources": ["secrets"], "provider": {"keyArn": UNKNOWN}}},
-    ),
-    simple(
-        "FJ-EKS-004",
-        CLUSTER,
-        {"accessConfig": {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": False}},
-        {
-            "accessConfig": {
-                "authenticationMode": "API_AND_CONFIG_MAP",
-                "bootstrapClusterCreatorAdminPermissions": False,
-            }
-        },
-        {"accessConfig": UNKNOWN},
-    ),
-    simple(
-        "FJ-EKS-005",
-        NODES,
-        {"launchTemplate": {"id": "lt-1", "version": "1"}},
-        {"instanceTypes": ["g5.xlarge"]},
-        {"launchTemplate": {"id": UNKNOWN, "version": "1"}},
-    ),
     simple(
         "FJ-EC2-001",
         TEMPLATE,
@@ -67,4 +34,71 @@ CASES = [
         {"rootBlockDevice": UNKNOWN},
     ),
     simple("FJ-EC2-002", "aws:ebs/volume:Volume", {"encrypted": True}, {"size": 10}, {"encrypted": UNKNOWN}),
+    simple(
+        "FJ-EC2-001",
+        INSTANCE,
+        {"metadataOptions": {"httpEndpoint": "disabled"}},
+        {},
+        {"metadataOptions": UNKNOWN},
+    ),
+    simple(
+        "FJ-EC2-003",
+        TEMPLATE,
+        {"blockDeviceMappings": [{"ebs": {"kmsKeyId": "arn"}}, {"noDevice": "true"}]},
+        {"blockDeviceMappings": [{"ebs": {"kmsKeyId": "arn"}}, {"ebs": {"volumeSize": 10.0}}]},
+        {"blockDeviceMappings": [{"ebs": {"kmsKeyId": UNKNOWN}}]},
+    ),
+    simple(
+        "FJ-EC2-003",
+        INSTANCE,
+        {"rootBlockDevice": {"kmsKeyId": "arn"}},
+        {"rootBlockDevice": {"encrypted": True}},
+        {"rootBlockDevice": {"kmsKeyId": UNKNOWN}},
+    ),
+    simple("FJ-EC2-003", VOLUME, {"kmsKeyId": "arn"}, {"encrypted": True}, {"kmsKeyId": UNKNOWN}),
+    Case("FJ-EC2-004", [make(INSTANCE, {})], [make("aws:ec2/keyPair:KeyPair", {"publicKey": "ssh-ed25519 A"})], []),
+    *(
+        simple("FJ-EC2-004", type_, {}, {"keyName": "admin"}, {"keyName": UNKNOWN})
+        for type_ in (INSTANCE, TEMPLATE, CONFIGURATION)
+    ),
+    simple("FJ-EC2-006", INSTANCE, {"monitoring": True}, {}, {"monitoring": UNKNOWN}),
+    simple("FJ-EC2-006", TEMPLATE, {"monitoring": {"enabled": True}}, {}, {"monitoring": UNKNOWN}),
+    simple("FJ-EC2-006", CONFIGURATION, {}, {"enableMonitoring": False}, {"enableMonitoring": UNKNOWN}),
+    simple(
+        "FJ-EC2-007",
+        INSTANCE,
+        {"disableApiTermination": True},
+        {},
+        {"disableApiTermination": UNKNOWN},
+    ),
+    Case("FJ-EC2-008", [make(AUTOSCALING, {})], [make(CONFIGURATION, {"imageId": "ami-1"})], []),
+    simple(
+        "FJ-EC2-008",
+        AUTOSCALING,
+        {"launchTemplate": {"id": "lt-1"}},
+        {"launchConfiguration": "old"},
+        {"launchConfiguration": UNKNOWN},
+    ),
+    *(
+        simple(
+            "FJ-EC2-009",
+            type_,
+            {"encrypted": True, "kmsKeyId": "arn"},
+            {"kmsKeyId": "arn"},
+            {"encrypted": True, "kmsKeyId": UNKNOWN},
+        )
+        for type_ in (
+            "aws:ec2/amiCopy:AmiCopy",
+            "aws:ebs/snapshotCopy:SnapshotCopy",
+            "aws:ebs/snapshotImport:SnapshotImport",
+        )
+    ),
+]
+MUTATIONS: list[tuple[str, list[str | int], Any, set[str]]] = [
+    ("LaunchTemplate", ["metadataOptions", "httpPutResponseHopLimit"], 2, {"FJ-EC2-001"}),
+    ("LaunchTemplate", ["metadataOptions"], None, {"FJ-EC2-001"}),
+    ("LaunchTemplate", ["blockDeviceMappings", 0, "ebs", "kmsKeyId"], None, {"FJ-EC2-003"}),
+    ("LaunchTemplate", ["keyName"], "admin", {"FJ-EC2-004"}),
+    ("LaunchTemplate", ["monitoring", "enabled"], False, {"FJ-EC2-006"}),
+    ("LaunchTemplate", ["networkInterfaces"], [{"associatePublicIpAddress": "true"}], {"FJ-NET-002"}),
 ]

@@ -1,5 +1,7 @@
 """Networks: what passes, what fails, and what cannot be decided."""
 
+from typing import Any
+
 from policies.making import (
     ACCOUNT,
     ENDPOINT,
@@ -7,6 +9,7 @@ from policies.making import (
     FLOW_LOG,
     GATEWAY,
     NAT,
+    SUBNET,
     TEMPLATE,
     VPC,
     Case,
@@ -19,54 +22,9 @@ from policies.making import (
 
 from falaj.policies.values import UNKNOWN
 
+LOGS = {"vpcEndpointType": "Interface", "serviceName": "com.amazonaws.me-central-1.logs"}
+
 CASES = [
-    *(
-        simple("FJ-NET-001", type_, good, bad, unknown)
-        for type_, good, bad, unknown in (
-            (
-                "aws:ec2/securityGroup:SecurityGroup",
-                {"ingress": [{"cidrBlocks": ["10.0.0.0/8"]}]},
-                {"ingress": [{"cidrBlocks": ["10.0.0.0/8", "0.0.0.0/0"]}]},
-                {"ingress": [{"cidrBlocks": ["10.0.0.0/8", UNKNOWN]}]},
-            ),
-            (
-                "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
-                {"egress": [{"ipv6CidrBlocks": ["fd00::/48"]}]},
-                {"egress": [{"ipv6CidrBlocks": ["::/0"]}]},
-                {"egress": UNKNOWN},
-            ),
-            (
-                "aws:ec2/securityGroupRule:SecurityGroupRule",
-                {"cidrBlocks": ["192.168.0.0/16"]},
-                {"cidrBlocks": ["128.0.0.0/1"]},
-                {"cidrBlocks": UNKNOWN},
-            ),
-            (
-                "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
-                {"cidrIpv4": "10.1.0.0/16"},
-                {"cidrIpv4": "0.0.0.0/0"},
-                {"cidrIpv4": UNKNOWN},
-            ),
-            (
-                "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
-                {"cidrIpv6": "fd00::/64"},
-                {"cidrIpv6": "2000::/3"},
-                {"cidrIpv6": UNKNOWN},
-            ),
-            (
-                "aws:ec2/managedPrefixList:ManagedPrefixList",
-                {"entries": [{"cidr": "10.0.0.0/16"}]},
-                {"entries": [{"cidr": "10.0.0.0/16"}, {"cidr": "0.0.0.0/0"}]},
-                {"entries": UNKNOWN},
-            ),
-            (
-                "aws:ec2/managedPrefixListEntry:ManagedPrefixListEntry",
-                {"cidr": "10.0.0.0/16"},
-                {"cidr": "::/0"},
-                {"cidr": UNKNOWN},
-            ),
-        )
-    ),
     simple(
         "FJ-NET-002",
         "aws:ec2/subnet:Subnet",
@@ -107,4 +65,48 @@ CASES = [
         {"serviceName": "com.amazonaws.me-central-1.s3"},
         {"policy": UNKNOWN},
     ),
+    Case("FJ-NET-007", [make(VPC, {})], [make("aws:ec2/defaultVpc:DefaultVpc", {})], []),
+    Case("FJ-NET-007", [make(SUBNET, {})], [make("aws:ec2/defaultSubnet:DefaultSubnet", {})], []),
+    simple(
+        "FJ-NET-011",
+        ENDPOINT,
+        LOGS | {"privateDnsEnabled": True, "securityGroupIds": ["sg-1"]},
+        LOGS | {"privateDnsEnabled": False, "securityGroupIds": ["sg-1"]},
+        LOGS | {"privateDnsEnabled": True, "securityGroupIds": UNKNOWN},
+    ),
+    simple(
+        "FJ-NET-012",
+        FLOW_LOG,
+        {"logDestination": "arn", "maxAggregationInterval": 60.0},
+        {"logDestination": "arn", "logDestinationType": "kinesis-data-firehose", "maxAggregationInterval": 60.0},
+        {"logDestination": UNKNOWN, "maxAggregationInterval": 60.0},
+    ),
+    simple(
+        "FJ-NET-018",
+        "aws:ec2/vpcBlockPublicAccessOptions:VpcBlockPublicAccessOptions",
+        {"internetGatewayBlockMode": "block-ingress"},
+        {"internetGatewayBlockMode": "off"},
+        {"internetGatewayBlockMode": UNKNOWN},
+    ),
+    simple(
+        "FJ-NET-018",
+        "aws:ec2/vpcBlockPublicAccessExclusion:VpcBlockPublicAccessExclusion",
+        {"internetGatewayExclusionMode": "allow-egress"},
+        {"internetGatewayExclusionMode": "allow-bidirectional"},
+        {"internetGatewayExclusionMode": UNKNOWN},
+    ),
+    simple("FJ-NET-020", "aws:ec2/eip:Eip", {"domain": "vpc"}, {"instance": "i-1"}, {"instance": UNKNOWN}),
+    simple(
+        "FJ-NET-020",
+        "aws:ec2/eipAssociation:EipAssociation",
+        {"allocationId": "eipalloc-1"},
+        {"networkInterfaceId": "eni-1"},
+        {"instanceId": UNKNOWN},
+    ),
+]
+MUTATIONS: list[tuple[str, list[str | int], Any, set[str]]] = [
+    ("FlowLog", ["logDestination"], None, {"FJ-NET-012"}),
+    ("FlowLog", ["maxAggregationInterval"], 600, {"FJ-NET-012"}),
+    ("FlowLog", ["vpcId"], "vpc-elsewhere", {"FJ-NET-004"}),
+    ("Eip", ["instance"], "i-1", {"FJ-NET-020"}),
 ]

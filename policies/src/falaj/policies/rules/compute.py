@@ -1,87 +1,16 @@
-"""Machines and clusters: private, encrypted, logged, and with credentials that cannot be stolen from inside."""
+"""Machines: private, encrypted and watched, with credentials that cannot be stolen and nobody who logs in by a key."""
+
+from collections.abc import Iterator
 
 from falaj.policies.model import Checks, Context, Resource, Rule, Severity, must, never, rule
-from falaj.policies.values import View, any_of
+from falaj.policies.values import Fact, View, any_of
 
-CLUSTER = "aws:eks/cluster:Cluster"
 _TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 _INSTANCE = "aws:ec2/instance:Instance"
-_LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-
-
-@rule(
-    "FJ-EKS-001",
-    "Cluster endpoints are private",
-    Severity.CRITICAL,
-    ("A.8.20", "A.8.22"),
-    (CLUSTER,),
-    "Set vpcConfig.endpointPrivateAccess to true and vpcConfig.endpointPublicAccess to false; AWS's default is public.",
-)
-def private_endpoint(cluster: Resource, _: Context) -> Checks:
-    """A public endpoint is AWS's default."""
-    config = cluster["vpcConfig"]
-    yield must(config["endpointPrivateAccess"].is_true(), "the API server has no private endpoint")
-    yield must(config["endpointPublicAccess"].equals(False), "the API server has a public endpoint")
-
-
-@rule(
-    "FJ-EKS-002",
-    "Clusters log everything",
-    Severity.MEDIUM,
-    ("A.8.15", "A.8.16", "ZT-7"),
-    (CLUSTER,),
-    "Set enabledClusterLogTypes to api, audit, authenticator, controllerManager and scheduler.",
-)
-def log_types(cluster: Resource, _: Context) -> Checks:
-    """Each type tells what no other tells."""
-    for type_ in _LOG_TYPES:
-        yield must(cluster["enabledClusterLogTypes"].contains(type_), f"the log {type_} is off")
-
-
-@rule(
-    "FJ-EKS-003",
-    "Clusters encrypt their secrets with a customer key",
-    Severity.HIGH,
-    ("A.8.24", "A.5.17"),
-    (CLUSTER,),
-    'Set encryptionConfig with resources ["secrets"] and provider.keyArn.',
-)
-def secrets_encryption(cluster: Resource, _: Context) -> Checks:
-    """The key is the organisation's to revoke."""
-    config = cluster["encryptionConfig"]
-    yield must(config["resources"].contains("secrets"), "secrets are not encrypted with a customer key")
-    yield must(config["provider"]["keyArn"].is_set(), "no customer key is named")
-
-
-@rule(
-    "FJ-EKS-004",
-    "Clusters know their users by access entries",
-    Severity.HIGH,
-    ("A.8.5", "A.5.16", "A.8.2"),
-    (CLUSTER,),
-    "Set accessConfig.authenticationMode to API and bootstrapClusterCreatorAdminPermissions to false.",
-)
-def authentication_mode(cluster: Resource, _: Context) -> Checks:
-    """The aws-auth config map escapes every review, and the creator's hidden rights every list."""
-    config = cluster["accessConfig"]
-    yield must(config["authenticationMode"].equals("API"), "users may come from a config map inside the cluster")
-    creator = config["bootstrapClusterCreatorAdminPermissions"]
-    yield must(creator.equals(False), "whoever creates the cluster administers it without an entry")
-
-
-@rule(
-    "FJ-EKS-005",
-    "Node groups come from a launch template",
-    Severity.HIGH,
-    ("A.8.9", "A.8.5"),
-    ("aws:eks/nodeGroup:NodeGroup",),
-    "Set launchTemplate (which is judged on its own), and no remoteAccess.",
-)
-def node_groups(group: Resource, _: Context) -> Checks:
-    """Without one, EKS's own template decides on metadata service and disks."""
-    template = group["launchTemplate"]
-    yield must(template["id"].is_set() | template["name"].is_set(), "the node group has no launch template")
-    yield never(group["remoteAccess"].is_set(), "nodes can be logged into by SSH")
+_VOLUME = "aws:ebs/volume:Volume"
+_CONFIGURATION = "aws:ec2/launchConfiguration:LaunchConfiguration"
+_KEY_PAIR = "aws:ec2/keyPair:KeyPair"
+_AUTOSCALING = "aws:autoscaling/group:Group"
 
 
 @rule(
@@ -105,29 +34,126 @@ def metadata_service(machine: Resource, _: Context) -> Checks:
     "Disks are encrypted",
     Severity.HIGH,
     ("A.8.24", "A.5.34"),
-    (_TEMPLATE, _INSTANCE, "aws:ebs/volume:Volume"),
+    (_TEMPLATE, _INSTANCE, _VOLUME),
     "Set encrypted on every disk, the root disk included, and name the customer key.",
 )
 def disks(resource: Resource, _: Context) -> Checks:
     """A template that names no disk gets what the image says, which is in the clear."""
     if resource.type == _TEMPLATE:
-        mappings = list(resource["blockDeviceMappings"].each())
-        yield must(any_of((m["ebs"].is_set() for m in mappings), "blockDeviceMappings"), "no disk is described")
-        found: list[View] = [mapping["ebs"] for mapping in mappings if mapping["ebs"].value is not None]
-    elif resource.type == _INSTANCE:
-        found = [resource["rootBlockDevice"], *resource["ebsBlockDevices"].each()]
-    else:
-        found = [resource.properties]
-    for disk in found:
+        described = any_of((m["ebs"].is_set() for m in resource["blockDeviceMappings"].each()), "blockDeviceMappings")
+        yield must(described, "no disk is described")
+    for disk in _disks(resource):
         yield must(disk["encrypted"].is_true(), "the disk is not encrypted")
 
 
+@rule(
+    "FJ-EC2-003",
+    "Disks are encrypted with a customer key",
+    Severity.MEDIUM,
+    ("A.8.24", "A.5.34"),
+    (_TEMPLATE, _INSTANCE, _VOLUME),
+    "Set kmsKeyId on every disk, the root disk included.",
+)
+def disk_keys(resource: Resource, _: Context) -> Checks:
+    """AWS's own key is nobody's to revoke, and what is encrypted with it cannot be given to another account."""
+    for disk in _disks(resource):
+        yield must(disk["kmsKeyId"].is_set(), "the disk is not encrypted with a customer key")
+
+
+@rule(
+    "FJ-EC2-004",
+    "Nobody logs into machines by a key pair",
+    Severity.MEDIUM,
+    ("A.8.5", "A.5.17", "A.8.2", "ZT-3"),
+    (_KEY_PAIR, _INSTANCE, _TEMPLATE, _CONFIGURATION),
+    "Remove the key pair; open sessions through Session Manager, which knows who comes and writes it down.",
+)
+def key_pairs(resource: Resource, _: Context) -> Checks:
+    """A private key is passed on, and works for ever."""
+    if resource.type == _KEY_PAIR:
+        yield never(Fact(True), "a key pair knows no person and no end")
+    yield never(resource["keyName"].is_set(), "whoever holds the private key gets in")
+
+
+@rule(
+    "FJ-EC2-006",
+    "Machines report in detail",
+    Severity.LOW,
+    ("A.8.16", "A.8.6", "ZT-7"),
+    (_INSTANCE, _TEMPLATE, _CONFIGURATION),
+    "Set monitoring (enabled) to true.",
+)
+def monitoring(machine: Resource, _: Context) -> Checks:
+    """Five minutes between two values hide what happened between them."""
+    if machine.type == _CONFIGURATION:
+        yield never(machine["enableMonitoring"].equals(False), "values come every five minutes only")
+        return
+    given = machine["monitoring"]
+    yield must(given["enabled"].is_true() if machine.type == _TEMPLATE else given.is_true(), "values come too seldom")
+
+
+@rule(
+    "FJ-EC2-007",
+    "Machines that are declared one by one are not removed by mistake",
+    Severity.LOW,
+    ("A.8.32", "A.8.14"),
+    (_INSTANCE,),
+    "Set disableApiTermination to true, or let a group of machines replace the one.",
+)
+def termination(instance: Resource, _: Context) -> Checks:
+    """What stands alone is replaced by nothing; spot capacity ends anyhow."""
+    spot = instance["instanceMarketOptions"]["marketType"].is_set()
+    yield must(spot | instance["disableApiTermination"].is_true(), "one call removes the machine")
+
+
+@rule(
+    "FJ-EC2-008",
+    "Groups of machines come from launch templates",
+    Severity.MEDIUM,
+    ("A.8.9", "A.8.5", "ZT-5"),
+    (_CONFIGURATION, _AUTOSCALING),
+    "Declare a launch template, which is judged on its own, and name it in the group.",
+)
+def launch_configurations(resource: Resource, _: Context) -> Checks:
+    """AWS takes no new launch configurations from new accounts, and they know nothing of what came since."""
+    if resource.type == _CONFIGURATION:
+        yield never(Fact(True), "launch configurations are superseded")
+    yield never(resource["launchConfiguration"].is_set(), "the group has a launch configuration")
+
+
+@rule(
+    "FJ-EC2-009",
+    "Copies of disks and images are encrypted with a customer key",
+    Severity.HIGH,
+    ("A.8.24", "A.8.13", "A.5.34"),
+    ("aws:ec2/amiCopy:AmiCopy", "aws:ebs/snapshotCopy:SnapshotCopy", "aws:ebs/snapshotImport:SnapshotImport"),
+    "Set encrypted to true and kmsKeyId.",
+)
+def copies(copy: Resource, _: Context) -> Checks:
+    """A copy of something in the clear is in the clear unless told otherwise."""
+    yield must(copy["encrypted"].is_true(), "the copy is not encrypted")
+    yield must(copy["kmsKeyId"].is_set(), "the copy is not encrypted with a customer key")
+
+
+def _disks(resource: Resource) -> Iterator[View]:
+    """Yield every disk that a machine, a template or a volume describes."""
+    if resource.type == _TEMPLATE:
+        mappings = resource["blockDeviceMappings"].each()
+        yield from (mapping["ebs"] for mapping in mappings if mapping["ebs"].value is not None)
+    elif resource.type == _INSTANCE:
+        yield resource["rootBlockDevice"]
+        yield from resource["ebsBlockDevices"].each()
+    else:
+        yield resource.properties
+
+
 RULES: tuple[Rule, ...] = (
-    private_endpoint,
-    log_types,
-    secrets_encryption,
-    authentication_mode,
-    node_groups,
     metadata_service,
     disks,
+    disk_keys,
+    key_pairs,
+    monitoring,
+    termination,
+    launch_configurations,
+    copies,
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from falaj.policies.links import agree, refers
 from falaj.policies.model import Checks, Context, Graph, Resource, Rule, Severity, must, never, rule
 from falaj.policies.values import Fact, any_of
 
@@ -39,7 +40,7 @@ def ways_out(resource: Resource, context: Context) -> Checks:
     if resource.type == _IPV6_GATEWAY:
         yield never(Fact(True), "a gateway for IPv6, which no firewall inspects")
     elif resource.type == _NAT:
-        lies = [_refers(resource, "subnetId", subnet) & _guarded(graph, subnet) for subnet in graph.of((_SUBNET,))]
+        lies = [refers(resource, "subnetId", subnet) & _guarded(graph, subnet) for subnet in graph.of((_SUBNET,))]
         yield must(resource["connectivityType"].equals("private") | any_of(lies), "a gateway past any firewall")
     elif resource.type == _ROUTE:
         yield from _route(resource, graph)
@@ -53,12 +54,12 @@ def ways_out(resource: Resource, context: Context) -> Checks:
 
 def _route(route: Resource, graph: Graph) -> Checks:
     """A route to the internet is for NAT gateways' subnets alone; one to these for the firewall's alone."""
-    to_internet = any_of(_refers(route, "gatewayId", each) for each in graph.of((_GATEWAY,)))
+    to_internet = any_of(refers(route, "gatewayId", each) for each in graph.of((_GATEWAY,)))
     to_nat = any_of(
-        _refers(route, "natGatewayId", each) & ~each["connectivityType"].equals("private") for each in graph.of((_NAT,))
+        refers(route, "natGatewayId", each) & ~each["connectivityType"].equals("private") for each in graph.of((_NAT,))
     )
     for subnet, serves in _served(route, graph):
-        holds_nat = any_of(_refers(each, "subnetId", subnet) for each in graph.of((_NAT,)))
+        holds_nat = any_of(refers(each, "subnetId", subnet) for each in graph.of((_NAT,)))
         yield never(to_internet & serves & ~holds_nat, "a route to the internet past the firewall")
         is_firewalls = any_of(_maps(each, subnet) for each in graph.of((_FIREWALL,)))
         yield never(to_nat & serves & ~is_firewalls, "a route to a NAT gateway past the firewall")
@@ -67,14 +68,14 @@ def _route(route: Resource, graph: Graph) -> Checks:
 def _served(route: Resource, graph: Graph) -> Iterator[tuple[Resource, Fact]]:
     """Yield the subnets and whether the route's table is theirs."""
     for association in graph.of((_ASSOCIATION,)):
-        same = _agree(association, route, "routeTableId")
+        same = agree(association, route, "routeTableId")
         if same.truth is not False:
-            yield from ((subnet, same & _refers(association, "subnetId", subnet)) for subnet in graph.of((_SUBNET,)))
+            yield from ((subnet, same & refers(association, "subnetId", subnet)) for subnet in graph.of((_SUBNET,)))
 
 
 def _guarded(graph: Graph, resource: Resource) -> Fact:
     """Return whether the VPC of the resource has a network firewall."""
-    return any_of((_agree(firewall, resource, "vpcId") for firewall in graph.of((_FIREWALL,))), "vpcId")
+    return any_of((agree(firewall, resource, "vpcId") for firewall in graph.of((_FIREWALL,))), "vpcId")
 
 
 def _maps(firewall: Resource, subnet: Resource) -> Fact:
@@ -82,28 +83,6 @@ def _maps(firewall: Resource, subnet: Resource) -> Fact:
     if origins := firewall.links.get("subnetMappings"):
         return Fact(subnet.urn in origins, "subnetMappings")
     return any_of(mapping["subnetId"].equals(subnet["id"].value) for mapping in firewall["subnetMappings"].each())
-
-
-def _refers(resource: Resource, link: str, target: Resource) -> Fact:
-    """Return whether a property is the target's id: by where it comes from, where the engine tells, else by value."""
-    if origins := resource.links.get(link):
-        return Fact(target.urn in origins, link)
-    identity = target["id"].value
-    return resource[link].equals(identity) if isinstance(identity, str) else resource[link].test(_undecided)
-
-
-def _agree(one: Resource, other: Resource, link: str) -> Fact:
-    """Return whether two resources have the same value of a property."""
-    mine, yours = one.links.get(link), other.links.get(link)
-    if mine and yours:
-        return Fact(bool(mine & yours), link)
-    value = other[link].value
-    return one[link].equals(value) if isinstance(value, str) else one[link].test(_undecided)
-
-
-def _undecided(_: object) -> bool:
-    """Leave it open: what it would be compared with is not known."""
-    raise ValueError
 
 
 RULES: tuple[Rule, ...] = (ways_out,)

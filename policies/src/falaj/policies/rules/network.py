@@ -1,41 +1,13 @@
-"""Networks: nothing open to the internet, every flow recorded."""
-
-import ipaddress
-from typing import Any
+"""Networks: no public addresses, every flow recorded, AWS reached by endpoints of one's own."""
 
 from falaj.policies.documents import statements
 from falaj.policies.model import Checks, Context, Resource, Rule, Severity, must, never, rule
-from falaj.policies.values import any_of
+from falaj.policies.values import Fact, any_of
 
-_GROUPS = ("aws:ec2/securityGroup:SecurityGroup", "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup")
-_LISTS = ("aws:ec2/managedPrefixList:ManagedPrefixList",)
-_GROUP_RULES = (
-    "aws:ec2/managedPrefixListEntry:ManagedPrefixListEntry",
-    "aws:ec2/securityGroupRule:SecurityGroupRule",
-    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
-    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
-)
 _FLOW_LOG = "aws:ec2/flowLog:FlowLog"
-_RANGES = ("cidrBlocks", "ipv6CidrBlocks", "cidrIpv4", "cidrIpv6", "cidr")
-# Wider than these is no longer somebody's network: 10.0.0.0/8 is the widest private range.
-_WIDEST = {4: 8, 6: 16}
-
-
-@rule(
-    "FJ-NET-001",
-    "Security groups are not open to the internet",
-    Severity.CRITICAL,
-    ("A.8.20", "A.8.22", "A.8.12"),
-    (*_GROUPS, *_GROUP_RULES, *_LISTS),
-    "Name security groups or the narrow ranges that need access; reach AWS by VPC endpoints instead of 0.0.0.0/0.",
-)
-def security_groups(group: Resource, _: Context) -> Checks:
-    """Both directions count: an open egress is a way out for data. Prefix lists are ranges by another name."""
-    parts = [part for side in ("ingress", "egress", "entries") for part in group[side].each()]
-    for part in [group.properties] if group.type in _GROUP_RULES else parts:
-        for ranges in _RANGES:
-            for block in part[ranges].each():
-                yield never(block.test(_is_internet), "reaches, or is reached from, the whole internet")
+_EXCLUSION = "aws:ec2/vpcBlockPublicAccessExclusion:VpcBlockPublicAccessExclusion"
+# In a network that has gateway endpoints for these, programs reach them by those.
+_BY_GATEWAY = (".s3", ".dynamodb")
 
 
 @rule(
@@ -93,9 +65,94 @@ def endpoint_policies(endpoint: Resource, _: Context) -> Checks:
         yield never(statement.open_to_anyone(), "anyone gets through the endpoint")
 
 
-def _is_internet(block: Any) -> bool:
-    network = ipaddress.ip_network(str(block), strict=False)
-    return network.prefixlen < _WIDEST[network.version]
+@rule(
+    "FJ-NET-007",
+    "There are no default networks",
+    Severity.MEDIUM,
+    ("A.8.22", "A.8.20", "A.8.9"),
+    ("aws:ec2/defaultVpc:DefaultVpc", "aws:ec2/defaultSubnet:DefaultSubnet"),
+    "Declare a VPC with subnets of your own, and delete AWS's default one.",
+)
+def default_networks(_network: Resource, _: Context) -> Checks:
+    """AWS's default network gives every machine a public address and a way to the internet."""
+    yield never(Fact(True), "AWS's default network is open to the internet by design")
 
 
-RULES: tuple[Rule, ...] = (security_groups, public_addresses, flow_logs, endpoint_policies)
+@rule(
+    "FJ-NET-011",
+    "Endpoints answer under AWS's own names, behind a security group",
+    Severity.MEDIUM,
+    ("A.8.20", "A.8.22", "A.8.12", "ZT-2"),
+    ("aws:ec2/vpcEndpoint:VpcEndpoint",),
+    "Set privateDnsEnabled to true and securityGroupIds to a group that lets in TLS from the callers.",
+)
+def interface_endpoints(endpoint: Resource, _: Context) -> Checks:
+    """Without private names programs go past the endpoint; without a group of its own it gets the default one."""
+    private = endpoint["vpcEndpointType"].equals("Interface") & endpoint["serviceName"].test(_is_of_aws)
+    yield never(private & ~endpoint["privateDnsEnabled"].is_true(), "programs resolve AWS's name past the endpoint")
+    yield never(private & ~endpoint["securityGroupIds"].is_set(), "the endpoint has no security group of its own")
+
+
+@rule(
+    "FJ-NET-012",
+    "Flow logs go to a named place, minute by minute",
+    Severity.LOW,
+    ("A.8.15", "A.8.16", "ZT-7"),
+    (_FLOW_LOG,),
+    "Set logDestination, logDestinationType to cloud-watch-logs or s3, and maxAggregationInterval to 60.",
+)
+def flow_log_place(log: Resource, _: Context) -> Checks:
+    """AWS's default interval of ten minutes hides when something began."""
+    kind = log["logDestinationType"]
+    yield must(log["logDestination"].is_set(), "nobody says where the flow log goes")
+    kept = ~kind.is_set() | kind.among(("cloud-watch-logs", "s3"))
+    yield must(kept, "the flow log goes through a stream, not to where it is kept")
+    transit = log["transitGatewayId"].is_set() | log["transitGatewayAttachmentId"].is_set()
+    yield must(transit | log["maxAggregationInterval"].equals(60), "flows are summed up over more than a minute")
+
+
+@rule(
+    "FJ-NET-018",
+    "The block of public access to networks is on",
+    Severity.HIGH,
+    ("A.8.20", "A.8.22", "A.8.12"),
+    ("aws:ec2/vpcBlockPublicAccessOptions:VpcBlockPublicAccessOptions", _EXCLUSION),
+    "Set internetGatewayBlockMode to block-bidirectional or block-ingress; exclude networks for egress only.",
+)
+def block_public_access(block: Resource, _: Context) -> Checks:
+    """Where it is on, no gateway and no route opens a network by mistake."""
+    if block.type == _EXCLUSION:
+        yield must(block["internetGatewayExclusionMode"].equals("allow-egress"), "the internet gets in all the same")
+    else:
+        mode = block["internetGatewayBlockMode"]
+        yield must(mode.among(("block-bidirectional", "block-ingress")), "public access is not blocked")
+
+
+@rule(
+    "FJ-NET-020",
+    "Public addresses belong to gateways, not to machines",
+    Severity.HIGH,
+    ("A.8.20", "A.8.22"),
+    ("aws:ec2/eip:Eip", "aws:ec2/eipAssociation:EipAssociation"),
+    "Give the address to a NAT gateway or a load balancer (by allocationId), and reach the machine through that.",
+)
+def elastic_addresses(address: Resource, _: Context) -> Checks:
+    """A machine with a public address is as safe as its security group only."""
+    for key in ("instance", "instanceId", "networkInterface", "networkInterfaceId"):
+        yield never(address[key].is_set(), "a machine has a public address")
+
+
+def _is_of_aws(service: str) -> bool:
+    return service.startswith(("com.amazonaws.", "aws.")) and not service.endswith(_BY_GATEWAY)
+
+
+RULES: tuple[Rule, ...] = (
+    public_addresses,
+    flow_logs,
+    endpoint_policies,
+    default_networks,
+    interface_endpoints,
+    flow_log_place,
+    block_public_access,
+    elastic_addresses,
+)

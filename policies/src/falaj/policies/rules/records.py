@@ -1,6 +1,6 @@
 """Records and inventory: logs that are kept and protected, resources that somebody answers for."""
 
-from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, rule
+from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
 from falaj.policies.values import Fact, any_of
 
 # What holds data, runs code or grants access; small companions inherit from what they belong to.
@@ -27,6 +27,7 @@ _TAGGABLE = (
     "aws:sns/topic:Topic",
     "aws:sqs/queue:Queue",
 )
+_LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 _NAMESPACE = "kubernetes:core/v1:Namespace"
 
 
@@ -35,13 +36,36 @@ _NAMESPACE = "kubernetes:core/v1:Namespace"
     "Log groups are kept for a term and encrypted with a customer key",
     Severity.MEDIUM,
     ("A.8.15", "A.5.33", "A.8.24"),
-    ("aws:cloudwatch/logGroup:LogGroup",),
+    (_LOG_GROUP,),
     "Set retentionInDays and kmsKeyId.",
 )
 def log_groups(group: Resource, _: Context) -> Checks:
     """Zero days means for ever, which is no term."""
     yield must(group["retentionInDays"].test(lambda days: days > 0), "the logs have no term")
     yield must(group["kmsKeyId"].is_set(), "the logs are not encrypted with a customer key")
+
+
+@rule(
+    "FJ-LOG-002",
+    "Logs of confidential work are kept for a year",
+    Severity.MEDIUM,
+    ("A.5.33", "A.8.15", "A.5.28", "ZT-7"),
+    (_LOG_GROUP,),
+    "Set retentionInDays to 365 or more; logs of what is tagged public or internal may end sooner.",
+    settings={
+        "retentionDays": Setting(
+            {"type": "integer", "minimum": 1, "description": "Days for which logs of confidential work are kept"}, 365
+        )
+    },
+)
+def kept_logs(group: Resource, context: Context) -> Checks:
+    """Most intrusions are noticed months after they began. A group that is not classified counts as confidential."""
+    own, default = group["tags"]["classification"], group.provider["defaultTags"]["tags"]["classification"]
+    light = (default if own.value is None else own).among(("public", "internal"))
+    least, days = context.settings["retentionDays"], group["retentionInDays"]
+    # Zero is for ever, which FJ-LOG-001 is about.
+    short = days.test(lambda number: 0 < number < least)
+    yield never(short & ~light, "the logs end too soon")
 
 
 @rule(
@@ -71,4 +95,4 @@ def owner_and_classification(resource: Resource, context: Context) -> Checks:
         yield must(any_of(found, holders[0].path), f"there is no {wanted}")
 
 
-RULES: tuple[Rule, ...] = (log_groups, owner_and_classification)
+RULES: tuple[Rule, ...] = (log_groups, kept_logs, owner_and_classification)
