@@ -49,7 +49,7 @@ def check(
     Examples:
       pulumi stack export --file state.json && falaj-policy check --state state.json
       pulumi preview --json > preview.json; falaj-policy check --preview preview.json --strict
-      falaj-policy check --stack prod --config policy.yaml --waivers waivers.toml
+      falaj-policy check --stack prod --config policy.json --waivers waivers.toml
       falaj-policy check --state state.json --format sarif,html,oscal --output reports
     """
     chosen = _formats(formats, output)
