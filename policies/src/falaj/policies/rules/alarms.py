@@ -10,7 +10,7 @@ _COMPOSITE = "aws:cloudwatch/compositeAlarm:CompositeAlarm"
     "FJ-ALM-001",
     "Alarms tell somebody",
     Severity.MEDIUM,
-    ("A.8.16", "A.5.24", "A.6.8", "ZT-7"),
+    ("A.8.16", "A.5.24", "ZT-7"),
     ("aws:cloudwatch/metricAlarm:MetricAlarm", _COMPOSITE),
     "Set alarmActions to a topic that somebody reads, and leave actionsEnabled on.",
 )
