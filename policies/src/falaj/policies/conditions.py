@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from falaj.policies.patterns import Request, expand, glob, resolve
+from falaj.policies.patterns import Request, expand, glob, matches, resolve
 from falaj.policies.values import Fact, View, all_of, any_of
 
 # Operators that demand a value; ``...IfExists`` and ``ForAllValues:`` also match without one, as for anonymous callers.
@@ -30,7 +30,7 @@ class Condition:
     def demands(self, keys: Iterable[str]) -> Fact:
         """Return whether a request needs a named value, not wildcards alone, for one of the keys.
 
-        A key that ends in ``*`` stands for every key that begins like it, such as ``aws:resourcetag/*``.
+        A key may have wildcards, such as ``aws:resourcetag/*`` or ``*:sub``.
         """
         return any_of(
             (all_of((_names_one(key, value) for value in values.each()), values.path) & values.is_set())
@@ -57,10 +57,15 @@ class Condition:
         )
 
     def values_of(self, key: str) -> Iterator[View]:
-        """Yield the values that are compared with a key, by whichever operator."""
-        for _, name, values in self._entries():
-            if name in ("", key):
-                yield from values.each()
+        """Yield the values that are compared with a key, which may have wildcards, by whichever operator."""
+        for _, values in self.comparisons(key):
+            yield from values.each()
+
+    def comparisons(self, key: str) -> Iterator[tuple[str, View]]:
+        """Yield the operators that look at a key, in small letters, with their values; unknown ones have no name."""
+        for operation, name, values in self._entries():
+            if not name or matches(key, name):
+                yield operation, values
 
     def values(self) -> Iterator[View]:
         """Yield every value that it compares something with."""
@@ -83,7 +88,7 @@ class Condition:
 
 
 def _among(key: str, keys: Iterable[str]) -> bool:
-    return any(key == each or (each.endswith("*") and key.startswith(each[:-1])) for each in keys)
+    return any(matches(each, key) for each in keys)
 
 
 def _names_one(key: str, value: View) -> Fact:
