@@ -4,6 +4,7 @@
     python tests/bench/bench.py --first    the first `make up` as well: a fresh clone, empty caches (10 to 30 minutes)
     python tests/bench/bench.py --bridged  with the AWS provider of HashiCorp in a lab as well, and `make fidelity`
     python tests/bench/bench.py --tenants  only how `prod` grows with its tenants, on both AWS providers
+    python tests/bench/bench.py --policies only what policies cost: in a preview of `prod`, and alone on large states
 
 Prints the table that docs/benchmarks.md keeps. The baseline is a `pulumi up` of a program without resources in the same
 lab, so a slower machine moves both.
@@ -22,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -42,11 +44,15 @@ def main() -> None:
     parser.add_argument("--first", action="store_true", help="also the first `make up`, with empty caches")
     parser.add_argument("--bridged", action="store_true", help="also HashiCorp's AWS provider, and `make fidelity`")
     parser.add_argument("--tenants", action="store_true", help="only how `prod` grows with its tenants")
+    parser.add_argument("--policies", action="store_true", help="only what policies cost")
     parser.add_argument("--runs", type=int, default=5, help="runs of each short measurement (default: 5)")
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}\n")
     if arguments.tenants:
         tenants_runs()
+        return
+    if arguments.policies:
+        policies_runs(arguments.runs)
         return
     print("| what | seconds: median (min to max) | ratio to the baseline |\n| --- | --- | --- |")
     with tempfile.TemporaryDirectory(prefix="falaj-bench-") as folder:
@@ -116,6 +122,54 @@ def bridged_runs(folder: Path, runs: int, baseline: Sequence[float]) -> None:
         subprocess.run([LAB, "reset", "--yes"], cwd=ROOT, env=environment, check=False, capture_output=True)
     fidelity = measure(lambda: run(["make", "fidelity"], ROOT, dict(os.environ)), 1)
     row("`make fidelity`: `local` and `prod`, each in two labs", fidelity, baseline)
+
+
+def policies_runs(runs: int) -> None:
+    """Measure a preview of `prod` with policies against one without, and `falaj-policy check` on larger states.
+
+    The states are that of `local`, deployed in a lab, repeated under other names.
+    """
+    print("| what | seconds: median (min to max) | ratio to its baseline |\n| --- | --- | --- |")
+    with tempfile.TemporaryDirectory(prefix="falaj-bench-") as name:
+        folder = Path(name)
+        environment = {**os.environ, "FALAJ_LAB": str(folder / "lab"), "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
+
+        def lab(*command: str) -> Callable[[], object]:
+            return lambda: run([LAB, *command], ROOT, environment)
+
+        try:
+            lab("up")()
+            lab("exec", "--", sys.executable, "stacks/deploy.py", "local")()
+            lab("exec", "--", "pulumi", "stack", "export", "--stack", "local", "--file", str(folder / "local.json"))()
+            lab("exec", "--", "pulumi", "stack", "init", "prod")()
+            bare = ("pulumi", "preview", "--stack", "prod", "--config", "falaj:target=lab")
+            without = measure(lab("exec", "--", *bare), runs)
+            row("baseline: `pulumi preview` of `prod`, without policies", without, without)
+            judged = measure(lab("exec", "--", *bare, "--policy-pack", "policies"), runs)
+            row("`pulumi preview` of `prod`, with policies", judged, without)
+        finally:
+            subprocess.run([LAB, "reset", "--yes"], cwd=ROOT, env=environment, check=False, capture_output=True)
+        state = json.loads((folder / "local.json").read_text())
+        baseline: Sequence[float] = []
+        for count in (1000, 2000, 5000, 10_000):
+            path = folder / f"{count}.json"
+            path.write_text(json.dumps(repeated(state, count)))
+            check = [f"{ROOT}/.venv/bin/falaj-policy", "check", "--state", str(path), "--output", str(folder / "out")]
+            # Secrets that only the stack's passphrase opens are undetermined: the command ends with 0 all the same.
+            seconds = measure(lambda check=check: run(check, ROOT, environment), runs)
+            baseline = baseline or seconds
+            row(f"`falaj-policy check` of {count:,} resources", seconds, baseline)
+
+
+def repeated(state: dict[str, Any], count: int) -> dict[str, Any]:
+    """Return a state with as many resources, made of copies of its own under other names."""
+    own = state["deployment"]["resources"]
+    copies: list[Any] = []
+    for number in range(-(-count // len(own))):
+        copies += json.loads(
+            re.sub(r'(urn:pulumi:[^"]*?::[^":]+?)(?=(::[0-9a-f-]{36})?")', rf"\g<1>-{number}", json.dumps(own))
+        )
+    return {**state, "deployment": {**state["deployment"], "resources": copies[:count]}}
 
 
 def tenants_runs() -> None:
