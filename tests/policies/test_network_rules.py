@@ -1,6 +1,6 @@
 """Networks: what their rules look through."""
 
-from policies.making import FIREWALL, GATEWAY, NAT, ROUTE, SUBNET, make, verdict
+from policies.making import ENDPOINT, FIREWALL, FLOW_LOG, GATEWAY, NAT, ROUTE, SUBNET, make, verdict
 
 from falaj.policies.model import Resource, Verdict
 
@@ -45,3 +45,18 @@ def test_a_way_out_that_stands_within_a_route_table_fails() -> None:
     table = "aws:ec2/routeTable:RouteTable"
     assert verdict("FJ-NET-003", [make(table, {"routes": [{"natGatewayId": "nat-1"}]})]) is Verdict.FAIL
     assert verdict("FJ-NET-003", [make(table, {"routes": [{"vpcEndpointId": "vpce-1"}]})]) is Verdict.PASS
+
+
+def test_endpoints_of_services_that_a_gateway_serves_need_no_private_names() -> None:
+    interface = {"vpcEndpointType": "Interface", "securityGroupIds": ["sg-1"]}
+    for service, expected in (("s3", Verdict.PASS), ("dynamodb", Verdict.PASS), ("sts", Verdict.FAIL)):
+        endpoint = interface | {"serviceName": f"com.amazonaws.me-central-1.{service}"}
+        assert verdict("FJ-NET-011", [make(ENDPOINT, endpoint)]) is expected
+    gateway = {"serviceName": "com.amazonaws.me-central-1.s3"}
+    assert verdict("FJ-NET-011", [make(ENDPOINT, gateway)]) is Verdict.PASS
+
+
+def test_flow_logs_of_transit_gateways_have_one_interval_only() -> None:
+    log = {"logDestination": "arn", "transitGatewayId": "tgw-1"}
+    assert verdict("FJ-NET-012", [make(FLOW_LOG, log)]) is Verdict.PASS
+    assert verdict("FJ-NET-012", [make(FLOW_LOG, {"logDestination": "arn", "vpcId": "vpc-1"})]) is Verdict.FAIL

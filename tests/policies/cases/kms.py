@@ -50,10 +50,10 @@ CASES = [
     ),
     Case(
         "FJ-KMS-004",
+        [make(KEY, {"deletionWindowInDays": 30.0})],
         [make(KEY, {"deletionWindowInDays": 14.0})],
-        [make(KEY, {"deletionWindowInDays": 7.0})],
         [],
-        {"deletionWindowInDays": 14},
+        {"deletionWindowInDays": 30},
     ),
     *(
         case

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any, cast
 
 from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
 
@@ -142,11 +143,9 @@ def addons(addon: Resource, _: Context) -> Checks:
 def network_policies(addon: Resource, _: Context) -> Checks:
     """The API server takes network policies whether or not anything enforces them."""
     is_network = addon["addonName"].equals("vpc-cni")
-    values = addon["configurationValues"]
-    enforces = values.test(lambda text: str(json.loads(text)["enableNetworkPolicy"]).lower() == "true")
-    silent = ~values.is_set() | values.test(lambda text: "enableNetworkPolicy" not in text)
     if is_network.truth is not False:
-        yield must(~is_network | (~silent & enforces), "network policies are taken and not enforced")
+        enforces = addon["configurationValues"].test(_enforces_policies)
+        yield must(~is_network | enforces, "network policies are taken and not enforced")
 
 
 @rule(
@@ -165,6 +164,12 @@ def pod_identities(association: Resource, _: Context) -> Checks:
 
 def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
+
+
+def _enforces_policies(values: str) -> bool:
+    # EKS takes YAML too: what is not JSON is left undecided.
+    given = json.loads(values)
+    return isinstance(given, dict) and str(cast("dict[str, Any]", given).get("enableNetworkPolicy")).lower() == "true"
 
 
 def _administers(arn: str) -> bool:

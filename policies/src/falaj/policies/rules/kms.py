@@ -63,20 +63,14 @@ def key_policy(key: Resource, _: Context) -> Checks:
 
 @rule(
     "FJ-KMS-004",
-    "Keys can be saved from deletion for a month",
+    "Keys can be saved from deletion for two weeks",
     Severity.MEDIUM,
     ("A.8.24", "A.8.10", "A.8.13"),
     _KEYS,
-    "Set deletionWindowInDays to 30, or leave AWS's default, which is the same.",
+    "Set deletionWindowInDays to 14 or more; AWS's default is 30.",
     settings={
         "deletionWindowInDays": Setting(
-            {
-                "type": "integer",
-                "minimum": 7,
-                "maximum": 30,
-                "description": "Days to take a deletion back",
-            },
-            30,
+            {"type": "integer", "minimum": 7, "maximum": 30, "description": "Days to take a deletion back"}, 14
         )
     },
 )
