@@ -160,7 +160,7 @@ MUTATIONS: list[tuple[str, list[str | int], Any, set[str]]] = [
     ("Deployment", ["spec", "template", "spec", "hostNetwork"], True, {"FJ-POD-002"}),
     ("Deployment", [*CONTAINER, "securityContext", "capabilities", "add"], ["SYS_ADMIN"], {"FJ-POD-003"}),
     ("Deployment", [*CONTAINER, "securityContext", "runAsNonRoot"], False, {"FJ-POD-004"}),
-    ("Deployment", [*CONTAINER, "image"], "triton:latest", {"FJ-POD-005"}),
+    ("Deployment", [*CONTAINER, "image"], "triton:latest", {"FJ-POD-005", "FJ-POD-009"}),
     ("Deployment", ["spec", "template", "spec", "automountServiceAccountToken"], True, {"FJ-POD-006"}),
     ("Deployment", [*CONTAINER, "env"], [{"name": "API_KEY", "value": "hunter2"}], {"FJ-POD-007"}),
     ("Role", ["rules", 0, "verbs"], ["*"], {"FJ-RBC-001"}),

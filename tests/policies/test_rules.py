@@ -67,12 +67,26 @@ def declared_types(package: Any) -> dict[str, str]:
     return found
 
 
+# Kinds that charts bring, which no SDK declares, and providers.
+FOREIGN = (
+    "kubernetes:argoproj.io/",
+    "kubernetes:gateway.networking.k8s.io/",
+    "kubernetes:jobset.x-k8s.io/",
+    "kubernetes:karpenter.k8s.aws/",
+    "kubernetes:karpenter.sh/",
+    "kubernetes:kubeflow.org/",
+    "kubernetes:kueue.x-k8s.io/",
+    "kubernetes:leaderworkerset.x-k8s.io/",
+    "kubernetes:ray.io/",
+    "kubernetes:serving.knative.dev/",
+    "kubernetes:trainer.kubeflow.org/",
+    "pulumi:providers:",
+)
 SDKS = {"aws": pulumi_aws, "kubernetes": pulumi_kubernetes, "vault": pulumi_vault}
 
 
 def test_every_type_that_a_rule_names_is_declared_by_the_sdk() -> None:
-    foreign = ("kubernetes:argoproj.io/", "pulumi:providers:")
-    types = {type_ for rule in RULES for type_ in rule.types if not type_.startswith(foreign) and "*" not in type_}
+    types = {type_ for rule in RULES for type_ in rule.types if not type_.startswith(FOREIGN) and "*" not in type_}
     unknown = {type_ for type_ in types if type_ not in declared_types(SDKS[type_.partition(":")[0]])}
     assert unknown == set()
 
@@ -80,7 +94,7 @@ def test_every_type_that_a_rule_names_is_declared_by_the_sdk() -> None:
 @pytest.mark.parametrize("case", CASES, ids=named)
 def test_every_property_in_a_case_is_declared_by_the_sdk(case: Case) -> None:
     for resource in (*case.good, *case.bad, *case.unknown):
-        if resource.type.startswith("pulumi:providers:"):
+        if resource.type.startswith(FOREIGN):
             continue
         source = declared_types(SDKS[resource.type.partition(":")[0]])[resource.type]
         for key in resource.properties.value:

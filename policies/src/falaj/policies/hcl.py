@@ -2,12 +2,17 @@
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<comment>\#[^\n]*|//[^\n]*|/\*.*?\*/)|"(?P<string>(?:[^"\\\n]|\\.)*)"|(?P<word>[\w.-]+)|(?P<mark>[{}\[\]=,]))""",
     re.DOTALL,
 )
+
+
+# Some of these are policy words of old.
+_CHANGES = frozenset({"create", "update", "patch", "delete", "sudo", "root", "write"})
 
 
 class UnreadableError(ValueError):
@@ -19,7 +24,20 @@ class Grant:
     """What a Vault policy grants on one path."""
 
     path: str
+    """The path; a ``*`` at its end stands for anything, a ``+`` for one part of it."""
     capabilities: tuple[str, ...]
+
+    @property
+    def writes(self) -> bool:
+        """Whether it lets its holder change something; denial wins over all else."""
+        return "deny" not in self.capabilities and not _CHANGES.isdisjoint(self.capabilities)
+
+    def may_reach(self, place: str) -> bool:
+        """Return whether a request to the place, or below it where it ends in a slash, can match the path."""
+        literal = re.split(r"[*+]", self.path.lstrip("/"), maxsplit=1)[0]
+        if literal == self.path.lstrip("/"):
+            return literal.startswith(place) if place.endswith("/") else literal == place
+        return literal.startswith(place) or place.startswith(literal)
 
 
 def grants(text: str) -> list[Grant]:
@@ -28,11 +46,26 @@ def grants(text: str) -> list[Grant]:
 
 
 def _from_json(text: str) -> list[Grant]:
+    """Read JSON as HCL does: one object or a list of them, and a single word where a list of words is meant."""
     try:
         paths = json.loads(text)["path"]
-        return [Grant(path, tuple(body.get("capabilities", ()))) for path, body in paths.items()]
+        found: list[Grant] = []
+        for blocks in paths if isinstance(paths, list) else [paths]:
+            for path, bodies in blocks.items():
+                for body in bodies if isinstance(bodies, list) else [bodies]:
+                    words = [*_words(body.get("capabilities", ())), *_words(body.get("policy", ()))]
+                    found.append(Grant(path, tuple(words)))
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise UnreadableError("not a policy in JSON") from error
+    return found
+
+
+def _words(value: object) -> Iterable[str]:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, (list, tuple)) and all(isinstance(word, str) for word in value):
+        return value
+    raise ValueError("not words")
 
 
 def _from_hcl(text: str) -> list[Grant]:

@@ -1,15 +1,24 @@
-"""What rules inside a cluster: namespaces that restrict their pods and deny traffic, rights that are named."""
+"""What rules inside a cluster: namespaces that restrict their pods and deny traffic."""
 
-from falaj.policies.model import Checks, Context, Resource, Rule, Severity, must, never, rule
-from falaj.policies.rules.workloads import POD_TYPES
-from falaj.policies.values import UNKNOWN, Fact, View, all_of, any_of
+from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
+from falaj.policies.namespaced import NAMESPACE, lies_in, namespace_of, same
+from falaj.policies.pods import POD_TYPES
+from falaj.policies.values import Fact, all_of, any_of
 
-NAMESPACE = "kubernetes:core/v1:Namespace"
 _NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
-_RBAC = "kubernetes:rbac.authorization.k8s.io/v1"
 _DIRECTIONS = ("Ingress", "Egress")
-# Groups to which everyone belongs, or everyone inside; and the one that no rule binds.
-_EVERYONE = ("system:masters", "system:authenticated", "system:unauthenticated", "system:serviceaccounts")
+_QUOTA = "kubernetes:core/v1:ResourceQuota"
+_RANGE = "kubernetes:core/v1:LimitRange"
+# What a tenant takes, by the names that a quota may have for it.
+_TAKEN = (
+    ("pods", "count/pods"),
+    ("cpu", "requests.cpu", "limits.cpu"),
+    ("memory", "requests.memory", "limits.memory"),
+)
+_TENANT_LABEL = Setting(
+    {"type": "string", "description": "Label by which the namespaces of tenants are known"},
+    "falaj.dev/tenant",
+)
 
 
 @rule(
@@ -40,15 +49,15 @@ def default_deny(resource: Resource, context: Context) -> Checks:
     policies = list(context.graph.of((_NETWORK_POLICY,)))
     if resource.type == NAMESPACE:
         for direction in _DIRECTIONS:
-            denied = any_of(_lies_in(policy, resource) & _denies(policy, direction) for policy in policies)
+            denied = any_of(lies_in(policy, resource) & _denies(policy, direction) for policy in policies)
             yield must(denied, f"no NetworkPolicy denies {direction} by default")
         return
-    place = _namespace(resource)
-    declared = any_of(_lies_in(resource, namespace) for namespace in context.graph.of((NAMESPACE,)))
+    place = namespace_of(resource)
+    declared = any_of(lies_in(resource, namespace) for namespace in context.graph.of((NAMESPACE,)))
     by_default = place.equals("default")
     yield never(by_default & ~declared, "pods run in the namespace default")
     denied = all_of(
-        any_of(_same(place, _namespace(policy)) & _denies(policy, direction) for policy in policies)
+        any_of(same(place, namespace_of(policy)) & _denies(policy, direction) for policy in policies)
         for direction in _DIRECTIONS
     )
     elsewhere = Fact(None, place.path)
@@ -59,56 +68,33 @@ def default_deny(resource: Resource, context: Context) -> Checks:
 
 
 @rule(
-    "FJ-RBC-001",
-    "Roles name their verbs",
-    Severity.HIGH,
-    ("A.8.3", "A.5.15", "A.5.18"),
-    (f"{_RBAC}:Role", f"{_RBAC}:ClusterRole"),
-    "List the verbs that are needed.",
+    "FJ-NSP-003",
+    "Tenants' namespaces have a quota, and bounds for containers",
+    Severity.MEDIUM,
+    ("CE-4", "A.8.6"),
+    (NAMESPACE,),
+    "Declare a ResourceQuota for pods, cpu and memory, and a LimitRange, in the namespace.",
+    reads=(_QUOTA, _RANGE),
+    settings={"tenantLabel": _TENANT_LABEL},
 )
-def verbs(role: Resource, _: Context) -> Checks:
-    """A wildcard also grants the verbs of later versions."""
-    for entry in role["rules"].each():
-        yield never(entry["verbs"].contains("*"), "every verb is granted")
+def tenant_bounds(namespace: Resource, context: Context) -> Checks:
+    """What one tenant takes without a bound, the others do not have."""
+    label = namespace["metadata"]["labels"][context.settings["tenantLabel"]]
+    is_tenants = label.is_set()
+    if is_tenants.truth is False:
+        return
+    quota = any_of(lies_in(each, namespace) & _bounds_all(each) for each in context.graph.of((_QUOTA,)))
+    yield must(~is_tenants | quota, "no ResourceQuota bounds its pods, cpu and memory")
+    ranged = any_of(lies_in(each, namespace) & each["spec"]["limits"].is_set() for each in context.graph.of((_RANGE,)))
+    yield must(~is_tenants | ranged, "no LimitRange bounds its containers")
 
 
-@rule(
-    "FJ-RBC-002",
-    "Nobody is bound to cluster-admin, and nothing to everybody",
-    Severity.CRITICAL,
-    ("A.8.2", "A.5.3", "A.5.18"),
-    (f"{_RBAC}:RoleBinding", f"{_RBAC}:ClusterRoleBinding"),
-    "Bind a role that names its rights to named users, groups or service accounts.",
-)
-def bindings(binding: Resource, _: Context) -> Checks:
-    """Everybody includes every service account, and so every pod."""
-    yield never(binding["roleRef"]["name"].equals("cluster-admin"), "is the role that may do everything")
-    for subject in binding["subjects"].each():
-        yield never(subject["name"].among(_EVERYONE), "is everybody")
-
-
-def _namespace(resource: Resource) -> View:
-    """Return the name of the namespace that the object lies in: its own word, its provider's, or Kubernetes's."""
-    own = resource["metadata"]["namespace"]
-    if own.value is None:
-        own = own.replaced(resource.provider["namespace"].value)
-    return own.replaced("default") if own.value is None else own
-
-
-def _lies_in(resource: Resource, namespace: Resource) -> Fact:
-    """Return whether the object lies in the namespace; before names are known, what they come from tells."""
-    place = _namespace(resource)
-    if namespace.urn in resource.links.get("metadata", ()):
-        if place.value is UNKNOWN:
-            return Fact(True, place.path)
-        if place.value == "default":
-            # At preview the Kubernetes provider puts "default" in place of a namespace that is not known yet.
-            return Fact(None, place.path)
-    return _same(place, namespace["metadata"]["name"])
-
-
-def _same(one: View, other: View) -> Fact:
-    return Fact(None, other.path) if other.value is UNKNOWN else one.equals(other.value)
+def _bounds_all(quota: Resource) -> Fact:
+    """Return whether the quota bounds what every tenant takes, for all of its pods."""
+    spec = quota["spec"]
+    scoped = spec["scopes"].is_set() | spec["scopeSelector"].is_set()
+    named = all_of(any_of(spec["hard"][key].is_set() for key in keys) for keys in _TAKEN)
+    return named & ~scoped
 
 
 def _denies(policy: Resource, direction: str) -> Fact:
@@ -119,4 +105,4 @@ def _denies(policy: Resource, direction: str) -> Fact:
     return every_pod & spec["policyTypes"].contains(direction) & ~spec[direction.lower()].is_set()
 
 
-RULES: tuple[Rule, ...] = (pod_security, default_deny, verbs, bindings)
+RULES: tuple[Rule, ...] = (pod_security, default_deny, tenant_bounds)

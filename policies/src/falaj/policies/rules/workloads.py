@@ -1,71 +1,27 @@
 """Pods, whatever controller makes them: no way to the node, images that cannot change, no secrets in the clear."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from falaj.policies.model import Checks, Context, Resource, Rule, Severity, must, never, rule
+from falaj.policies.clear_text import is_literal, looks_secret, names_secret
+from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
+from falaj.policies.pods import POD_TYPES, containers, decides, pod_rule, pod_spec, pod_specs
 from falaj.policies.values import Fact, View
 
-_TEMPLATE = ("spec", "template", "spec")
-# Older API versions of these are refused by every supported API server.
-_PODS: Mapping[str, tuple[str, ...]] = {
-    "kubernetes:core/v1:Pod": ("spec",),
-    "kubernetes:core/v1:PodTemplate": ("template", "spec"),
-    "kubernetes:core/v1:ReplicationController": _TEMPLATE,
-    "kubernetes:apps/v1:Deployment": _TEMPLATE,
-    "kubernetes:apps/v1:ReplicaSet": _TEMPLATE,
-    "kubernetes:apps/v1:StatefulSet": _TEMPLATE,
-    "kubernetes:apps/v1:DaemonSet": _TEMPLATE,
-    "kubernetes:batch/v1:Job": _TEMPLATE,
-    "kubernetes:batch/v1:CronJob": ("spec", "jobTemplate", *_TEMPLATE),
-    "kubernetes:argoproj.io/v1alpha1:Rollout": _TEMPLATE,
-}
-POD_TYPES = tuple(_PODS)
-"""Every type that makes pods."""
+__all__ = ["POD_TYPES", "RULES", "containers", "pod_spec"]
 
 _DIGEST = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
-_SECRET_NAME = re.compile(
-    r"passw(or)?d|passphrase|secret|token|credential|api_?key|access_?key|private_?key", re.IGNORECASE
+# A host is told from a folder of the public registry by a dot, a port, or by being this machine.
+_WITH_HOST = re.compile(r"([^/\s]*[.:][^/\s]*|localhost)/\S+")
+_REGISTRIES = Setting(
+    {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Registries, or folders in them, that images may come from, for example registry.example/team; "
+        "none given means any that the image names",
+    },
+    (),
 )
-# A name that ends so says where a secret is, or which one, rather than being it.
-_NOT_SECRET_NAME = re.compile(r"_?(file|path|dir|name|url|uri|arn|id|ttl|endpoint|host|port)$", re.IGNORECASE)
-_SECRET_VALUE = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY|\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bhv[sbr]\.[\w-]{20,}|\bgh[pousr]_\w{30,}"
-    r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.|://[^/\s:@]+:[^/\s:@]+@"
-)
-
-
-def pod_spec(resource: Resource) -> View:
-    """Return the specification of the pods that the resource makes."""
-    view = resource.properties
-    for key in _PODS[resource.type]:
-        view = view[key]
-    return view
-
-
-def containers(pod: View) -> Iterator[View]:
-    """Yield every container: those that prepare the pod, its own, and those for debugging."""
-    for kind in ("initContainers", "containers", "ephemeralContainers"):
-        yield from pod[kind].each()
-
-
-def pod_rule(
-    id: str,
-    title: str,
-    severity: Severity,
-    controls: tuple[str, ...],
-    remediation: str,
-) -> Callable[[Callable[[View], Checks]], Rule]:
-    """Make a rule over a pod's specification, for every type that makes pods."""
-
-    def make(check: Callable[[View], Checks]) -> Rule:
-        def over_pods(resource: Resource, _: Context) -> Checks:
-            return check(pod_spec(resource))
-
-        return rule(id, title, severity, controls, POD_TYPES, remediation)(over_pods)
-
-    return make
 
 
 @pod_rule(
@@ -129,9 +85,7 @@ def non_root(pod: View) -> Checks:
     """A container's own setting comes before its pod's."""
     yield never(pod["securityContext"]["runAsUser"].equals(0), "is root")
     for container in containers(pod):
-        own = container["securityContext"]["runAsNonRoot"]
-        decides = pod["securityContext"]["runAsNonRoot"] if own.value is None else own
-        yield must(decides.is_true(), "the container may run as root")
+        yield must(decides(pod, container, "runAsNonRoot").is_true(), "the container may run as root")
         yield never(container["securityContext"]["runAsUser"].equals(0), "is root")
 
 
@@ -172,16 +126,29 @@ def literal_secrets(pod: View) -> Checks:
     for container in containers(pod):
         for variable in container["env"].each():
             value = variable["value"]
-            named = value.is_set() & variable["name"].test(_names_secret)
-            yield never(named | value.test(_looks_secret), "holds a secret in the clear")
+            named = value.test(is_literal) & variable["name"].test(names_secret)
+            yield never(named | value.test(looks_secret), "holds a secret in the clear")
 
 
-def _names_secret(name: Any) -> bool:
-    return bool(_SECRET_NAME.search(str(name))) and not _NOT_SECRET_NAME.search(str(name))
+@rule(
+    "FJ-POD-009",
+    "Images come from a registry that is named",
+    Severity.HIGH,
+    ("A.5.21", "A.8.19", "A.5.19", "ZT-5"),
+    POD_TYPES,
+    "Begin the image with the host of an allowed registry.",
+    settings={"registries": _REGISTRIES},
+)
+def registries(resource: Resource, context: Context) -> Checks:
+    """A name without a host is looked up in whatever public registry the node's runtime was told."""
+    allowed = tuple(f"{str(each).rstrip('/')}/" for each in context.settings["registries"])
 
+    def is_allowed(image: Any) -> bool:
+        return str(image).startswith(allowed) if allowed else bool(_WITH_HOST.fullmatch(str(image)))
 
-def _looks_secret(value: Any) -> bool:
-    return bool(_SECRET_VALUE.search(str(value)))
+    for pod in pod_specs(resource):
+        for container in containers(pod):
+            yield must(container["image"].test(is_allowed), "is not from an allowed registry")
 
 
 def declared_whole() -> tuple[str, ...]:
@@ -189,7 +156,10 @@ def declared_whole() -> tuple[str, ...]:
     judged = (
         *POD_TYPES,
         "kubernetes:core/v1:Namespace",
-        "kubernetes:networking.k8s.io/v1:NetworkPolicy",
+        *(f"kubernetes:core/v1:{kind}" for kind in ("Service", "ServiceAccount", "Secret", "ConfigMap")),
+        *(f"kubernetes:networking.k8s.io/v1:{kind}" for kind in ("NetworkPolicy", "Ingress")),
+        "kubernetes:storage.k8s.io/v1:StorageClass",
+        "kubernetes:core/v1:PersistentVolume",
         *(f"kubernetes:rbac.authorization.k8s.io/v1:{kind}" for kind in ("Role", "ClusterRole")),
         *(f"kubernetes:rbac.authorization.k8s.io/v1:{kind}Binding" for kind in ("Role", "ClusterRole")),
     )
@@ -209,4 +179,4 @@ def whole(_resource: Resource, _: Context) -> Checks:
     yield never(Fact(True), "a part of an object, or a list of objects, cannot be judged")
 
 
-RULES: tuple[Rule, ...] = (privileged, host, capabilities, non_root, digest, token, literal_secrets, whole)
+RULES: tuple[Rule, ...] = (privileged, host, capabilities, non_root, digest, token, literal_secrets, whole, registries)
