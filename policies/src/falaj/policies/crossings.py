@@ -68,6 +68,8 @@ class Crossing:
     message: str
     place: str = ""
     """Where it leads, if that can be read. Never shown unless it is a region: it may hold a secret."""
+    because: str = ""
+    """Why it is right although it leads elsewhere."""
 
 
 Reader = Callable[[str, Resource, Graph], str]

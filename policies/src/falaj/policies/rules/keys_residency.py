@@ -73,6 +73,7 @@ USES: Mapping[str, tuple[str, ...]] = {
     tuple(USES),
     "Use a key of the home region that has no replicas; a key whose id begins with mrk- can be copied elsewhere.",
     reads=KEYS,
+    kind="key",
 )
 def home_keys(resource: Resource, context: Context) -> Iterator[Crossing]:
     """A key's ARN names its region; an id or an alias without one is of the resource's own."""
@@ -95,6 +96,7 @@ def home_keys(resource: Resource, context: Context) -> Iterator[Crossing]:
     ("RES-2", "A.8.24"),
     ("aws:kms/customKeyStore:CustomKeyStore",),
     "Reach the external key manager by an endpoint service of the home region, or by a host that homeDomains names.",
+    kind="key",
 )
 def key_stores(store: Resource, context: Context) -> Iterator[Crossing]:
     """Whoever runs the proxy of an external store sees every key that is asked for."""
@@ -113,6 +115,7 @@ def key_stores(store: Resource, context: Context) -> Iterator[Crossing]:
     ("aws:kms/grant:Grant", "aws:kms/ciphertext:Ciphertext", "aws:kms/alias:Alias"),
     "Name a key of the home region.",
     reads=KEYS,
+    kind="key",
 )
 def named_keys(resource: Resource, context: Context) -> Iterator[Crossing]:
     """A grant or an alias of a key elsewhere is a way to use it."""
