@@ -25,7 +25,15 @@ labels = {"app": "root-on-its-node"}
 container = {
     "name": "main",
     "image": f"registry.example/app@sha256:{'0' * 64}",
-    "security_context": {"privileged": True, "run_as_non_root": True, "capabilities": {"drop": ["ALL"]}},
+    "security_context": {
+        "privileged": True,
+        "run_as_non_root": True,
+        "run_as_user": 65532,
+        "read_only_root_filesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+        "seccomp_profile": {"type": "RuntimeDefault"},
+    },
+    "resources": {"requests": {"cpu": "100m"}, "limits": {"memory": "128Mi"}},
 }
 k8s.apps.v1.Deployment(
     "root-on-its-node",
@@ -34,7 +42,11 @@ k8s.apps.v1.Deployment(
         "selector": {"match_labels": labels},
         "template": {
             "metadata": {"labels": labels},
-            "spec": {"automount_service_account_token": False, "containers": [container]},
+            "spec": {
+                "automount_service_account_token": False,
+                "service_account_name": "app",
+                "containers": [container],
+            },
         },
     },
 )
