@@ -175,7 +175,10 @@ class Statement:
 
     def covers(self, action: str, resource: str, request: Request | None = None) -> Fact:
         """Return whether it is about an action on a resource, whatever its condition says."""
-        return self.acts(action) & self._among("Resource", lambda pattern: self._fits(pattern, resource, request))
+        # What is left out by a variable that has no value cannot be told: such a statement is about nothing.
+        missing = self.view["NotResource"].value is not None
+        fits = functools.partial(self._fits, resource=resource, request=request, missing=missing)
+        return self.acts(action) & self._among("Resource", fits)
 
     def acts(self, action: str) -> Fact:
         """Return whether it is about an action; IAM does not look at the case of its name."""
@@ -282,7 +285,7 @@ class Statement:
             return Fact(True if name == "Resource" and self.view.value is not UNKNOWN else None, patterns.path)
         return any_of((fits(pattern) for pattern in patterns.each()), patterns.path)
 
-    def _fits(self, pattern: View, resource: str, request: Request | None) -> Fact:
+    def _fits(self, pattern: View, resource: str, request: Request | None, missing: bool) -> Fact:
         if self.current.truth is None and pattern.test(lambda text: has_variables(str(text))).truth:
             return Fact(None, pattern.path)
         if self.current.truth is False or not pattern.test(lambda text: "${" in str(text)).truth:
@@ -290,7 +293,7 @@ class Statement:
         if request is None and has_variables(str(pattern.value)):
             return pattern.test(lambda text: glob(loose(str(text)), resource)) & Fact(None, pattern.path)
         expanded = expand(str(pattern.value), request or {})
-        return Fact(expanded is not None and glob(expanded, resource), pattern.path)
+        return Fact(missing if expanded is None else glob(expanded, resource), pattern.path)
 
 
 def _on_every(pattern: str, kind: str) -> bool:
