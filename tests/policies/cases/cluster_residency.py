@@ -55,6 +55,14 @@ CASES = [
         pod(container(), nodeSelector={_REGION: "me-south-1"}),
         pod(container(), nodeSelector={_REGION: UNKNOWN}),
     ),
+    placed(
+        "FJ-RES-082",
+        "kubernetes:karpenter.sh/v1:NodePool",
+        "spec.template.spec.requirements",
+        {"key": _ZONE, "operator": "In", "values": ["me-central-1a"]},
+        {"key": _ZONE, "operator": "In", "values": ["me-central-1a", "me-south-1a"]},
+        unknown={"key": _ZONE, "operator": "In", "values": UNKNOWN},
+    ),
     simple("FJ-RES-082", DEPLOYMENT, _placed("me-central-1b"), _placed("me-south-1a"), _placed(UNKNOWN)),
 ]
 MUTATIONS = [

@@ -15,6 +15,7 @@ _ZONE_LABELS = (
     "topology.k8s.aws/zone-id",
 )
 _MESSAGE = "is not in the home region"
+_POOL = "kubernetes:karpenter.sh/v1:NodePool"
 
 
 @residency_rule(
@@ -60,11 +61,14 @@ def volumes(resource: Resource, context: Context) -> Iterator[Crossing]:
     "Pods are placed in the home region",
     Severity.HIGH,
     ("RES-1", "A.5.34"),
-    POD_TYPES,
+    (*POD_TYPES, _POOL),
     "Select nodes of the home region's zones.",
 )
 def placement(resource: Resource, context: Context) -> Iterator[Crossing]:
     """A cluster may have nodes elsewhere: local zones, outposts, machines on premises."""
+    if resource.type == _POOL:
+        yield from _expressions(resource, resource["spec"]["template"]["spec"]["requirements"], context)
+        return
     for spec in pod_specs(resource):
         yield from _labels(resource, spec["nodeSelector"], context)
         required = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
