@@ -65,11 +65,6 @@ def pod_specs(resource: Resource) -> Iterator[View]:
         yield from _follow(resource.properties, path)
 
 
-def pod_spec(resource: Resource) -> View:
-    """Return the specification of the first kind of pod that the resource makes; nothing where it makes none."""
-    return next(pod_specs(resource), View(None, "spec"))
-
-
 def _follow(view: View, path: _Path) -> Iterator[View]:
     if not path:
         # What is not there makes no pods, for example a Rollout that takes a Deployment's template.

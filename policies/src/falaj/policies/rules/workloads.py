@@ -5,10 +5,8 @@ from typing import Any
 
 from falaj.policies.clear_text import is_literal, looks_secret, names_secret
 from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
-from falaj.policies.pods import POD_TYPES, containers, decides, pod_rule, pod_spec, pod_specs
+from falaj.policies.pods import POD_TYPES, containers, decides, pod_rule, pod_specs
 from falaj.policies.values import Fact, View
-
-__all__ = ["POD_TYPES", "RULES", "containers", "pod_spec"]
 
 _DIGEST = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 # A host is told from a folder of the public registry by a dot, a port, or by being this machine.
