@@ -32,6 +32,12 @@ def test_a_selector_that_is_narrowed_does_not_record_everything() -> None:
     assert verdict("FJ-TRL-003", [make(TRAIL, trail)]) is Verdict.PASS
 
 
+def test_a_selector_of_one_source_does_not_record_everything() -> None:
+    one = selector(eventCategory="Management", eventSource="iam.amazonaws.com")
+    trail = {"isMultiRegionTrail": True, "advancedEventSelectors": [one]}
+    assert verdict("FJ-TRL-003", [make(TRAIL, trail)]) is Verdict.FAIL
+
+
 def test_a_regime_may_forbid_to_record_other_regions() -> None:
     assert verdict("FJ-TRL-003", [make(TRAIL, {"isMultiRegionTrail": False})]) is Verdict.FAIL
     assert verdict("FJ-TRL-003", [make(TRAIL, {"isMultiRegionTrail": False})], multiRegion=False) is Verdict.PASS

@@ -39,6 +39,20 @@ CASES = [
         {"networkInterfaces": [{"associatePublicIpAddress": "true"}]},
         {"networkInterfaces": UNKNOWN},
     ),
+    *(
+        simple(
+            "FJ-NET-002",
+            type_,
+            {"associatePublicIpAddress": False},
+            {"associatePublicIpAddress": True},
+            {"associatePublicIpAddress": UNKNOWN},
+        )
+        for type_ in (
+            "aws:ec2/instance:Instance",
+            "aws:ec2/spotInstanceRequest:SpotInstanceRequest",
+            "aws:ec2/launchConfiguration:LaunchConfiguration",
+        )
+    ),
     simple(
         "FJ-NET-002",
         "aws:ec2/defaultSubnet:DefaultSubnet",

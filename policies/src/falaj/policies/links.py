@@ -1,40 +1,77 @@
 """Where a property of one resource leads: by where its value comes from, where the engine tells, else by value."""
 
-from falaj.policies.model import Resource
-from falaj.policies.values import Fact, any_of
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from falaj.policies.model import Graph, Resource
+from falaj.policies.values import UNKNOWN, Fact
+
+Found = Iterator[tuple[Resource, Fact]]
+"""Resources that are meant, or may be, and whether they are."""
 
 
-def refers(resource: Resource, link: str, target: Resource, *names: str) -> Fact:
-    """Return whether a property is one of the target's names; without names, whether it is the target's id."""
+@dataclass(slots=True)
+class _Index:
+    """The resources of one type by one property."""
+
+    by_origin: dict[str, list[Resource]] = field(default_factory=dict[str, list[Resource]])
+    by_value: dict[str, list[Resource]] = field(default_factory=dict[str, list[Resource]])
+    unknown: list[Resource] = field(default_factory=list[Resource])
+
+
+_INDEXES: weakref.WeakKeyDictionary[Graph, dict[tuple[str, str], _Index]] = weakref.WeakKeyDictionary()
+
+
+def targets(graph: Graph, resource: Resource, link: str, type_: str) -> Found:
+    """Yield the resources of a type to whose ids a property, or a list, leads."""
     if origins := resource.links.get(link):
-        return Fact(target.urn in origins, link)
-    known = [value for name in names or ("id",) if isinstance(value := target[name].value, str)]
-    if not known:
-        return resource[link].test(undecided)
-    return any_of((resource[link].equals(value) for value in known), link)
+        known = (graph.by_urn[urn] for urn in origins if urn in graph.by_urn)
+        yield from ((target, Fact(True, link)) for target in known if target.type == type_)
+        return
+    index = _index(graph, type_, "id")
+    values = [each.value for each in resource[link].each()]
+    for value in {value for value in values if isinstance(value, str)}:
+        yield from ((target, Fact(True, link)) for target in index.by_value.get(value, ()))
+    open_ = graph.of((type_,)) if UNKNOWN in values else index.unknown if values else ()
+    yield from ((target, Fact(None, link)) for target in open_)
 
 
-def holds(resource: Resource, link: str, target: Resource) -> Fact:
-    """Return whether a list holds the target's id."""
-    if origins := resource.links.get(link):
-        return Fact(target.urn in origins, link)
-    identity = target["id"].value
-    each = (
-        element.equals(identity) if isinstance(identity, str) else element.test(undecided)
-        for element in resource[link].each()
-    )
-    return any_of(each, link)
+def pointing(graph: Graph, target: Resource, type_: str, link: str, *names: str) -> Found:
+    """Yield the resources of a type whose property is one of the target's names, as others than its id."""
+    index = _index(graph, type_, link)
+    yield from ((each, Fact(True, link)) for each in index.by_origin.get(target.urn, ()))
+    for name in {value for key in names if isinstance(value := target[key].value, str)}:
+        yield from ((each, Fact(True, link)) for each in index.by_value.get(name, ()) if not each.links.get(link))
+    yield from ((each, Fact(None, link)) for each in index.unknown if not each.links.get(link))
 
 
-def agree(one: Resource, other: Resource, link: str) -> Fact:
-    """Return whether two resources have the same value of a property."""
-    mine, yours = one.links.get(link), other.links.get(link)
-    if mine and yours:
-        return Fact(bool(mine & yours), link)
-    value = other[link].value
-    return one[link].equals(value) if isinstance(value, str) else one[link].test(undecided)
+def sharing(graph: Graph, resource: Resource, link: str, type_: str) -> Found:
+    """Yield the resources of a type that have the same value of a property."""
+    index, value = _index(graph, type_, link), resource[link].value
+    origins = resource.links.get(link, frozenset[str]())
+    for urn in origins:
+        yield from ((other, Fact(True, link)) for other in index.by_origin.get(urn, ()))
+    if isinstance(value, str):
+        alike = index.by_value.get(value, ())
+        yield from ((other, Fact(True, link)) for other in alike if not (origins and other.links.get(link)))
+    if value is None and not origins:
+        return
+    open_ = index.unknown if isinstance(value, str) else graph.of((type_,))
+    yield from ((other, Fact(None, link)) for other in open_ if not (origins and other.links.get(link)))
 
 
-def undecided(_: object) -> bool:
-    """Leave it open: what it would be compared with is not known."""
-    raise ValueError
+def _index(graph: Graph, type_: str, key: str) -> _Index:
+    """Return the index, made once for each stack."""
+    indexes = _INDEXES.setdefault(graph, {})
+    if (type_, key) not in indexes:
+        indexes[type_, key] = index = _Index()
+        for resource in graph.of((type_,)):
+            for urn in resource.links.get(key, ()):
+                index.by_origin.setdefault(urn, []).append(resource)
+            value = resource[key].value
+            if isinstance(value, str):
+                index.by_value.setdefault(value, []).append(resource)
+            elif value is UNKNOWN or key == "id":
+                index.unknown.append(resource)
+    return indexes[type_, key]

@@ -1,12 +1,15 @@
 """Machines: private, encrypted and watched, with credentials that cannot be stolen and nobody who logs in by a key."""
 
+import base64
 from collections.abc import Iterator
 
+from falaj.policies.clear_text import assigns_secret
 from falaj.policies.model import Checks, Context, Resource, Rule, Severity, must, never, rule
 from falaj.policies.values import Fact, View, any_of
 
 _TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 _INSTANCE = "aws:ec2/instance:Instance"
+_SPOT = "aws:ec2/spotInstanceRequest:SpotInstanceRequest"
 _VOLUME = "aws:ebs/volume:Volume"
 _CONFIGURATION = "aws:ec2/launchConfiguration:LaunchConfiguration"
 _KEY_PAIR = "aws:ec2/keyPair:KeyPair"
@@ -18,7 +21,7 @@ _AUTOSCALING = "aws:autoscaling/group:Group"
     "Machines hand their credentials to nobody else",
     Severity.HIGH,
     ("A.8.5", "A.5.17", "ZT-5"),
-    (_TEMPLATE, _INSTANCE),
+    (_TEMPLATE, _INSTANCE, _SPOT, _CONFIGURATION),
     "Set metadataOptions.httpTokens to required (IMDSv2) and httpPutResponseHopLimit to 1.",
 )
 def metadata_service(machine: Resource, _: Context) -> Checks:
@@ -34,7 +37,7 @@ def metadata_service(machine: Resource, _: Context) -> Checks:
     "Disks are encrypted",
     Severity.HIGH,
     ("A.8.24", "A.5.34"),
-    (_TEMPLATE, _INSTANCE, _VOLUME),
+    (_TEMPLATE, _INSTANCE, _SPOT, _CONFIGURATION, _VOLUME),
     "Set encrypted on every disk, the root disk included, and name the customer key.",
 )
 def disks(resource: Resource, _: Context) -> Checks:
@@ -51,7 +54,7 @@ def disks(resource: Resource, _: Context) -> Checks:
     "Disks are encrypted with a customer key",
     Severity.MEDIUM,
     ("A.8.24", "A.5.34"),
-    (_TEMPLATE, _INSTANCE, _VOLUME),
+    (_TEMPLATE, _INSTANCE, _SPOT, _VOLUME),
     "Set kmsKeyId on every disk, the root disk included.",
 )
 def disk_keys(resource: Resource, _: Context) -> Checks:
@@ -65,7 +68,7 @@ def disk_keys(resource: Resource, _: Context) -> Checks:
     "Nobody logs into machines by a key pair",
     Severity.MEDIUM,
     ("A.8.5", "A.5.17", "A.8.2", "ZT-3"),
-    (_KEY_PAIR, _INSTANCE, _TEMPLATE, _CONFIGURATION),
+    (_KEY_PAIR, _INSTANCE, _SPOT, _TEMPLATE, _CONFIGURATION),
     "Remove the key pair; open sessions through Session Manager, which knows who comes and writes it down.",
 )
 def key_pairs(resource: Resource, _: Context) -> Checks:
@@ -76,11 +79,28 @@ def key_pairs(resource: Resource, _: Context) -> Checks:
 
 
 @rule(
+    "FJ-EC2-005",
+    "There are no secrets in user data",
+    Severity.CRITICAL,
+    ("A.5.17", "A.8.3"),
+    (_INSTANCE, _SPOT, _TEMPLATE, _CONFIGURATION),
+    "Let the machine fetch the secret by its role, from Secrets Manager or Vault.",
+)
+def user_data(machine: Resource, _: Context) -> Checks:
+    """Everything that runs on the machine, and everyone who may describe it, reads its user data."""
+    # A launch template takes base64 only; for the others that has a property of its own.
+    plain = machine["userData"] if machine.type != _TEMPLATE else View(None, "userData")
+    coded = machine["userData"] if machine.type == _TEMPLATE else machine["userDataBase64"]
+    yield never(plain.test(assigns_secret), "holds a secret in the clear")
+    yield never(coded.test(_decoded_holds_secret), "holds a secret in the clear")
+
+
+@rule(
     "FJ-EC2-006",
     "Machines report in detail",
     Severity.LOW,
     ("A.8.16", "A.8.6", "ZT-7"),
-    (_INSTANCE, _TEMPLATE, _CONFIGURATION),
+    (_INSTANCE, _SPOT, _TEMPLATE, _CONFIGURATION),
     "Set monitoring (enabled) to true.",
 )
 def monitoring(machine: Resource, _: Context) -> Checks:
@@ -140,11 +160,15 @@ def _disks(resource: Resource) -> Iterator[View]:
     if resource.type == _TEMPLATE:
         mappings = resource["blockDeviceMappings"].each()
         yield from (mapping["ebs"] for mapping in mappings if mapping["ebs"].value is not None)
-    elif resource.type == _INSTANCE:
+    elif resource.type != _VOLUME:
         yield resource["rootBlockDevice"]
         yield from resource["ebsBlockDevices"].each()
     else:
         yield resource.properties
+
+
+def _decoded_holds_secret(text: str) -> bool:
+    return assigns_secret(base64.b64decode(text, validate=True).decode(errors="replace"))
 
 
 RULES: tuple[Rule, ...] = (
@@ -152,6 +176,7 @@ RULES: tuple[Rule, ...] = (
     disks,
     disk_keys,
     key_pairs,
+    user_data,
     monitoring,
     termination,
     launch_configurations,

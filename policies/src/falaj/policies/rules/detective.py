@@ -1,6 +1,6 @@
 """Services that look for what went wrong: on, complete, quick, and not told to be silent."""
 
-from falaj.policies.links import refers
+from falaj.policies.links import pointing
 from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
 from falaj.policies.values import Fact, all_of, any_of
 
@@ -67,7 +67,7 @@ def quick(detector: Resource, _: Context) -> Checks:
 )
 def features(detector: Resource, context: Context) -> Checks:
     """What a new detector looks at has changed with the years: it is said, not left to AWS."""
-    found = [(each, refers(each, "detectorId", detector)) for each in context.graph.of((_FEATURE,))]
+    found = context.graph.companions(detector, (_FEATURE,), "detectorId")
     for wanted in context.settings["features"]:
         names = _RUNTIME if wanted in _RUNTIME else (wanted,)
         there = any_of(belongs & each["name"].among(names) for each, belongs in found)
@@ -214,8 +214,7 @@ def passed_on(event_rule: Resource, context: Context) -> Checks:
     if about.truth is False:
         return
     yield never(about & event_rule["state"].equals("DISABLED"), "findings are not waited for")
-    targets = context.graph.of((_EVENT_TARGET,))
-    told = any_of(refers(target, "rule", event_rule, "name", "id") for target in targets)
+    told = any_of(named for _, named in pointing(context.graph, event_rule, _EVENT_TARGET, "rule", "name", "id"))
     yield must(~about | told, "findings go nowhere")
 
 

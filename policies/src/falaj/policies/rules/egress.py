@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from falaj.policies.links import agree, refers
+from falaj.policies.links import sharing, targets
 from falaj.policies.model import Checks, Context, Graph, Resource, Rule, Severity, must, never, rule
 from falaj.policies.values import Fact, any_of
 
@@ -40,7 +40,7 @@ def ways_out(resource: Resource, context: Context) -> Checks:
     if resource.type == _IPV6_GATEWAY:
         yield never(Fact(True), "a gateway for IPv6, which no firewall inspects")
     elif resource.type == _NAT:
-        lies = [refers(resource, "subnetId", subnet) & _guarded(graph, subnet) for subnet in graph.of((_SUBNET,))]
+        lies = [leads & _guarded(graph, subnet) for subnet, leads in targets(graph, resource, "subnetId", _SUBNET)]
         yield must(resource["connectivityType"].equals("private") | any_of(lies), "a gateway past any firewall")
     elif resource.type == _ROUTE:
         yield from _route(resource, graph)
@@ -54,12 +54,13 @@ def ways_out(resource: Resource, context: Context) -> Checks:
 
 def _route(route: Resource, graph: Graph) -> Checks:
     """A route to the internet is for NAT gateways' subnets alone; one to these for the firewall's alone."""
-    to_internet = any_of(refers(route, "gatewayId", each) for each in graph.of((_GATEWAY,)))
+    to_internet = any_of(leads for _, leads in targets(graph, route, "gatewayId", _GATEWAY))
     to_nat = any_of(
-        refers(route, "natGatewayId", each) & ~each["connectivityType"].equals("private") for each in graph.of((_NAT,))
+        leads & ~gateway["connectivityType"].equals("private")
+        for gateway, leads in targets(graph, route, "natGatewayId", _NAT)
     )
     for subnet, serves in _served(route, graph):
-        holds_nat = any_of(refers(each, "subnetId", subnet) for each in graph.of((_NAT,)))
+        holds_nat = any_of(lies for _, lies in graph.companions(subnet, (_NAT,), "subnetId"))
         yield never(to_internet & serves & ~holds_nat, "a route to the internet past the firewall")
         is_firewalls = any_of(_maps(each, subnet) for each in graph.of((_FIREWALL,)))
         yield never(to_nat & serves & ~is_firewalls, "a route to a NAT gateway past the firewall")
@@ -67,15 +68,14 @@ def _route(route: Resource, graph: Graph) -> Checks:
 
 def _served(route: Resource, graph: Graph) -> Iterator[tuple[Resource, Fact]]:
     """Yield the subnets and whether the route's table is theirs."""
-    for association in graph.of((_ASSOCIATION,)):
-        same = agree(association, route, "routeTableId")
-        if same.truth is not False:
-            yield from ((subnet, same & refers(association, "subnetId", subnet)) for subnet in graph.of((_SUBNET,)))
+    for association, same in sharing(graph, route, "routeTableId", _ASSOCIATION):
+        for subnet, lies in targets(graph, association, "subnetId", _SUBNET):
+            yield subnet, same & lies
 
 
 def _guarded(graph: Graph, resource: Resource) -> Fact:
     """Return whether the VPC of the resource has a network firewall."""
-    return any_of((agree(firewall, resource, "vpcId") for firewall in graph.of((_FIREWALL,))), "vpcId")
+    return any_of((same for _, same in sharing(graph, resource, "vpcId", _FIREWALL)), "vpcId")
 
 
 def _maps(firewall: Resource, subnet: Resource) -> Fact:

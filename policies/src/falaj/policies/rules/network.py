@@ -19,7 +19,9 @@ _BY_GATEWAY = (".s3", ".dynamodb")
         "aws:ec2/subnet:Subnet",
         "aws:ec2/defaultSubnet:DefaultSubnet",
         "aws:ec2/instance:Instance",
+        "aws:ec2/spotInstanceRequest:SpotInstanceRequest",
         "aws:ec2/launchTemplate:LaunchTemplate",
+        "aws:ec2/launchConfiguration:LaunchConfiguration",
     ),
     "Leave mapPublicIpOnLaunch and associatePublicIpAddress false.",
 )

@@ -2,7 +2,7 @@
 
 import re
 
-from falaj.policies.links import agree, holds, refers
+from falaj.policies.links import sharing, targets
 from falaj.policies.model import Checks, Context, Graph, Resource, Rule, Setting, Severity, must, never, rule
 from falaj.policies.values import Fact, any_of
 
@@ -62,12 +62,8 @@ def updates(resource: Resource, context: Context) -> Checks:
 )
 def private_nodes(nodes: Resource, context: Context) -> Checks:
     """Nothing is said about subnets of another stack."""
-    for subnet in context.graph.of((_SUBNET,)):
-        inside = holds(nodes, "subnetIds", subnet)
-        if inside.truth is not False:
-            yield never(
-                inside & _is_public(context.graph, subnet), "nodes stand in a subnet with a way to the internet"
-            )
+    for subnet, inside in targets(context.graph, nodes, "subnetIds", _SUBNET):
+        yield never(inside & _is_public(context.graph, subnet), "nodes have a way to the internet")
 
 
 @rule(
@@ -122,13 +118,11 @@ def repaired(nodes: Resource, _: Context) -> Checks:
 
 def _is_public(graph: Graph, subnet: Resource) -> Fact:
     """Return whether the subnet's route table leads to an internet gateway, as far as the stack tells."""
-    gateways = list(graph.of((_GATEWAY,)))
-    leads = [(route, any_of(refers(route, "gatewayId", each) for each in gateways)) for route in graph.of((_ROUTE,))]
     return any_of(
-        refers(association, "subnetId", subnet) & agree(association, route, "routeTableId") & out
-        for association in graph.of((_ASSOCIATION,))
-        for route, out in leads
-        if out.truth is not False
+        serves & same & out
+        for association, serves in graph.companions(subnet, (_ASSOCIATION,), "subnetId")
+        for route, same in sharing(graph, association, "routeTableId", _ROUTE)
+        for _, out in targets(graph, route, "gatewayId", _GATEWAY)
     )
 
 

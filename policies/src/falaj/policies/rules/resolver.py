@@ -1,6 +1,5 @@
 """Names: resolved through a firewall that blocks and fails closed, every question written down."""
 
-from falaj.policies.links import refers
 from falaj.policies.model import Checks, Context, Resource, Rule, Severity, must, rule
 from falaj.policies.values import any_of
 
@@ -54,7 +53,7 @@ def blocks(group: Resource, context: Context) -> Checks:
 def behind_firewall(vpc: Resource, context: Context) -> Checks:
     """A stack that declares no group leaves its names to another account: nothing is said about it then."""
     if any(True for _ in context.graph.of((_GROUP, _ASSOCIATION))):
-        joined = any_of(refers(each, "vpcId", vpc) for each in context.graph.of((_ASSOCIATION,)))
+        joined = any_of(is_its for _, is_its in context.graph.companions(vpc, (_ASSOCIATION,), "vpcId"))
         yield must(joined, "the network's names are resolved past the DNS firewall")
 
 
@@ -70,7 +69,7 @@ def behind_firewall(vpc: Resource, context: Context) -> Checks:
 def logged(vpc: Resource, context: Context) -> Checks:
     """A stack that declares no such log leaves it to another account: nothing is said about it then."""
     if any(True for _ in context.graph.of((_LOG, _LOG_ASSOCIATION))):
-        joined = any_of(refers(each, "resourceId", vpc) for each in context.graph.of((_LOG_ASSOCIATION,)))
+        joined = any_of(is_its for _, is_its in context.graph.companions(vpc, (_LOG_ASSOCIATION,), "resourceId"))
         yield must(joined, "the network's DNS queries are not logged")
 
 
