@@ -308,6 +308,10 @@ def test_a_policy_of_scaled_time_decides_as_the_policy_does_in_real_time() -> No
     ]
     real = decided(*works[0])
     scaled = decided(*works[1], policy=POLICY.faster(60))
-    assert {name: each.priority for name, each in scaled.items()} == {name: each.priority for name, each in real.items()}
-    assert {name: each.standing for name, each in scaled.items()} == {name: each.standing for name, each in real.items()}
+    assert {name: each.priority for name, each in scaled.items()} == {
+        name: each.priority for name, each in real.items()
+    }
+    assert {name: each.standing for name, each in scaled.items()} == {
+        name: each.standing for name, each in real.items()
+    }
     assert decided(*works[1]) != scaled

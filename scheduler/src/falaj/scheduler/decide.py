@@ -39,6 +39,17 @@ class Decision:
     notices: tuple[Notice, ...] = ()
 
     @property
+    def wave(self) -> int:
+        """When it is to be written: what protects work that runs, then what is about work that waits, then the rest.
+
+        In another order Kueue could displace work that runs for work that was raised, in between; and notes about work
+        that runs must not keep work that waits from being raised.
+        """
+        if not self.work.runs:
+            return 1
+        return 0 if self.priority > self.work.priority else 2
+
+    @property
     def changes(self) -> bool:
         """Return whether something has to be written."""
         work, noted = self.work, self.work.noted
@@ -53,11 +64,7 @@ class Decision:
 
 
 def decide(works: Iterable[Work], now: float, policy: Policy) -> list[Decision]:
-    """Return what has to change, in the order in which it is to be written.
-
-    What protects work that runs comes before what raises work that waits: in the other order Kueue could displace the
-    one for the other in between.
-    """
+    """Return what has to change, in the order in which it is to be written: wave by wave."""
     everything = list(works)
     by_uid = {work.uid: work for work in everything}
     queues: dict[str, list[Work]] = defaultdict(list)
@@ -71,7 +78,7 @@ def decide(works: Iterable[Work], now: float, policy: Policy) -> list[Decision]:
     for queue in queues.values():
         decisions += [_told(each, by_uid, now, policy) for each in _decide_queue(queue, now, policy)]
     changed = [decision for decision in decisions if decision.changes]
-    return sorted(changed, key=lambda each: (not each.work.runs, -each.priority, each.work.created, each.work.uid))
+    return sorted(changed, key=lambda each: (each.wave, -each.priority, each.work.created, each.work.uid))
 
 
 def _decide_queue(works: list[Work], now: float, policy: Policy) -> list[Decision]:
