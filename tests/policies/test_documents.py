@@ -239,6 +239,7 @@ def test_variables_have_defaults_escapes_and_need_the_current_version() -> None:
         ({"ForAllValues:StringEquals": {"aws:TagKeys": ["a"]}}, {"aws:tagkeys": ["a", "b"]}, False),
         ({"ForAnyValue:StringEquals": {"aws:TagKeys": ["a"]}}, {"aws:tagkeys": ["a", "b"]}, True),
         ({"ForAnyValue:StringEquals": {"aws:TagKeys": ["a"]}}, {}, False),
+        ({"ForAnyValue:StringEqualsIfExists": {"aws:TagKeys": ["a"]}}, {}, None),
         ({"NoSuchOperator": {"aws:TagKeys": ["a"]}}, {"aws:tagkeys": ["a"]}, None),
         ({"StringEquals": {"aws:RequestedRegion": UNKNOWN}}, {"aws:requestedregion": "b"}, None),
         ({"Bool": {"a:b": "true"}, "StringEquals": {"aws:RequestedRegion": UNKNOWN}}, {"a:b": "false"}, False),

@@ -95,7 +95,10 @@ def test_a_subject_names_its_owner_before_its_first_wildcard(subject: str, expec
 
 def test_a_pattern_of_clusters_is_not_one_cluster() -> None:
     clusters = {"ArnLike": {"aws:SourceArn": "arn:aws:eks:me-central-1:123456789012:cluster/*"}}
-    assert verdict("FJ-TRU-007", taken(trusting({"Service": "pods.eks.amazonaws.com"}, **clusters))) is Verdict.FAIL
+    assert (
+        verdict("FJ-TRU-007", taken(trusting({"Service": "pods.eks.amazonaws.com"}, "sts:AssumeRole", **clusters)))
+        is Verdict.FAIL
+    )
 
 
 def test_services_that_cannot_say_for_whom_they_work_are_not_asked() -> None:

@@ -121,7 +121,7 @@ def _holds(operation: str, key: str, values: View, request: Request, variables: 
     if compare is None:
         return Fact(None, values.path)
     if asked is None or asked == []:
-        return Fact(bool(if_exists or several == "forallvalues" or (negated and several is None)), values.path)
+        return Fact(_without_key(several, negated, bool(if_exists)), values.path)
     found = [asked] if isinstance(asked, str) else list(asked)
     if several is None and len(found) != 1:
         return Fact(None, values.path)
@@ -133,6 +133,13 @@ def _holds(operation: str, key: str, values: View, request: Request, variables: 
         return ~hit if negated else hit
 
     return (any_of if several == "foranyvalue" else all_of)((one(text) for text in found), values.path)
+
+
+def _without_key(several: str | None, negated: bool, if_exists: bool) -> bool | None:
+    """Return whether an operator holds for a request that does not have the key."""
+    if several == "foranyvalue":
+        return None if if_exists else False  # AWS does not document which of the two decides.
+    return if_exists or several == "forallvalues" or negated
 
 
 _Comparison = Callable[[str, str], bool]
