@@ -72,6 +72,9 @@ def test_a_scenario_is_played_on_the_real_control_plane_and_told(tmp_path: Path)
     assert "<svg" in (out / "report.html").read_text()
     left = {path.name for path in Path(os.environ.get("TMPDIR", "/tmp")).glob("falaj-simulation-*")}  # noqa: S108
     assert left <= before
+    again = simulate(tmp_path, "tiny.toml", "--out", "out")
+    assert "plain: played before" in again.stderr
+    assert json.loads((out / "report.json").read_text()) == told
 
 
 def test_a_comparison_without_a_controller_is_refused(tmp_path: Path):

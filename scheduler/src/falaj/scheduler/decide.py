@@ -51,9 +51,10 @@ class Decision:
 
     @property
     def changes(self) -> bool:
-        """Return whether something has to be written."""
+        """Return whether something has to be written; that a promise is kept so far is not, as long as nothing was."""
         work, noted = self.work, self.work.noted
-        return (self.priority, self.standing, self.promise, self.active, self.turn, self.explained) != (
+        promise = None if self.promise is Promise.ON_TIME and noted.promise is None else self.promise
+        return (self.priority, self.standing, promise, self.active, self.turn, self.explained) != (
             work.priority,
             noted.standing,
             noted.promise,

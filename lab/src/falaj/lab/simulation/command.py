@@ -1,8 +1,9 @@
 """`falaj-lab simulate`: plays a scenario on labs of its own and writes what it shows."""
 
 import contextlib
+import json
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,7 +58,8 @@ def simulate(
     """Simulate a shared GPU cluster on the real control plane: real scheduling, simulated nodes and run times.
 
     Each run has a lab of its own, which goes afterwards; with --state DIR it is below that folder and stays. The trace,
-    all that was seen and the reports (report.json, report.html) are written; after Ctrl-C too, with what there is.
+    all that was seen and the reports (report.json, report.html) are written; after Ctrl-C too, with what there is. What
+    --out has whole already, of the same jobs at the same pace, is not played again.
 
     \b
     Examples:
@@ -72,11 +74,14 @@ def simulate(
     played = a_trace(chosen, trace_file, form)
     folder = out or Path("simulations") / f"{chosen.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder.mkdir(parents=True, exist_ok=True)
-    trace.write(folder / "trace.jsonl", played)
     parent = context.parent.params.get("state") if context.parent else None
     runs = {PLAIN: None, CONTROLLED: controller} if compare else {CONTROLLED if controller else PLAIN: controller}
-    told: dict[str, Any] = {}
+    told = played_before(folder, chosen, played, runs)
+    trace.write(folder / "trace.jsonl", played)
     for run, command in runs.items():
+        if run in told:
+            err.print(f"{chosen.name}, {run}: played before, see {folder}", markup=False)
+            continue
         outcome = play(
             chosen, played, run=run, command=command, folder=folder, root=Path(parent) / run if parent else None
         )
@@ -88,6 +93,24 @@ def simulate(
         typer.echo(line)
     typer.echo(f"{folder / 'report.html'}")
     raise typer.Exit(0 if all(run["complete"] for run in told.values()) else 130)
+
+
+def played_before(
+    folder: Path, chosen: Scenario, played: list[TraceJob], runs: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """Return the figures of the runs that the folder has whole: same jobs, same pace, same controller."""
+    report_file, trace_file = folder / "report.json", folder / "trace.jsonl"
+    if not report_file.exists() or not trace_file.exists() or trace.read(trace_file) != played:
+        return {}
+    pace = round(trace.window(played, chosen.gpus, chosen.load) / (chosen.minutes * 60), 3)
+    return {
+        run: figures
+        for run, figures in json.loads(report_file.read_text())["runs"].items()
+        if run in runs
+        and figures["complete"]
+        and figures["controller"] == runs[run]
+        and figures["simulated_seconds_per_second"] == pace
+    }
 
 
 def a_trace(chosen: Scenario, path: Path | None, form: Format) -> list[TraceJob]:
