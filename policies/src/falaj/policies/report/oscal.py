@@ -4,9 +4,11 @@ https://pages.nist.gov/OSCAL/resources/concepts/layer/assessment/assessment-resu
 """
 
 import datetime
+import hashlib
 import json
 import uuid
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -24,7 +26,7 @@ Json = dict[str, Any]
 
 def render(assessment: Assessment) -> str:
     """Return assessment results; the same assessment gives the same document, down to its identifiers."""
-    run = json.dumps(plain(assessment), sort_keys=True)
+    run = hashlib.sha256(json.dumps(plain(assessment), sort_keys=True).encode()).hexdigest()
     at = _time(assessment.at)
     document = {
         "uuid": _id("document", run),
@@ -38,7 +40,8 @@ def render(assessment: Assessment) -> str:
         "results": [_result(assessment, run, at)],
         "back-matter": {"resources": [_plan(assessment, run), _source(assessment, run)]},
     }
-    return json.dumps({"assessment-results": document}, indent=1) + "\n"
+    # Without line breaks: programs read it, and a large stack has a hundred thousand observations.
+    return json.dumps({"assessment-results": document}) + "\n"
 
 
 def _result(assessment: Assessment, run: str, at: str) -> Json:
@@ -218,6 +221,7 @@ def _time(at: datetime.datetime) -> str:
     return at.astimezone(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+@lru_cache(maxsize=1 << 18)
 def _id(*about: str) -> str:
     """Return the identifier of a thing: the same for the same thing in every run."""
     return str(uuid.uuid5(_SPACE, json.dumps(about)))
