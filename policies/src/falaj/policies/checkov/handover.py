@@ -11,6 +11,8 @@ from falaj.policies.values import UNKNOWN
 
 _SUPPRESSIONS = ("checkov.io/", "bridgecrew.io/", "cortex.io/")
 """Annotations with which a manifest silences checkov; a second opinion is not to be silenced by what it judges."""
+_MADE_HERE = ("", "helm.sh", "yaml", "kustomize")
+"""Groups of types that are Pulumi's own: what they consist of is in the stack beside them."""
 _PER_PROVIDER = ("aws:", "kubernetes:")
 
 
@@ -99,7 +101,7 @@ def manifest(resource: Resource) -> dict[str, Any] | None:
     version, _, kind = rest.partition(":")
     group, _, number = version.rpartition("/")
     body = resource.properties.value
-    if not isinstance(body, Mapping) or not number.startswith("v") or group in ("", "helm.sh"):
+    if not isinstance(body, Mapping) or not number.startswith("v") or group in _MADE_HERE:
         return None
     group = "" if group == "core" else group
     known = {key: value for key, value in body.items() if key not in ("status", "id") and value is not None}

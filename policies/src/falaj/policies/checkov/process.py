@@ -1,7 +1,9 @@
 """checkov as one warm process: started once, asked as often as is wanted."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import threading
 from collections.abc import Mapping
@@ -29,6 +31,7 @@ class Checkov:
             stderr=subprocess.DEVNULL,
             text=True,
             env=environment,
+            start_new_session=True,  # it may start others, and is ended with them
         )
         self.version: str = self._answer()["version"]
 
@@ -56,13 +59,17 @@ class Checkov:
         return answer
 
     def close(self) -> None:
-        """End the process."""
-        self._process.kill()
+        """End the process and what it started."""
+        self._kill()
         self._process.communicate()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
-        watch = threading.Timer(self._patience, self._process.kill)
+        watch = threading.Timer(self._patience, self._kill)
         watch.start()
         try:
             line = self._process.stdout.readline()

@@ -186,15 +186,20 @@ def _plan(plan: dict[str, Any]) -> dict[str, Any]:
 def _manifests(manifests: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """Judge manifests, each as a file of its own, by which its findings are told apart."""
     runner = kubernetes.Runner()
-    definitions = {
-        f"{_FOLDER}/{name}": [{**manifest, "__startline__": 1, "__endline__": 1}]
-        for name, manifest in manifests.items()
-    }
+    definitions = {f"{_FOLDER}/{name}": [_with_lines(manifest)] for name, manifest in manifests.items()}
     raw = {path: [(1, "{}")] for path in definitions}
     kubernetes.create_definitions = lambda *_: (definitions, raw)
     report = runner.run(root_folder=_FOLDER, runner_filter=_filter())
     assert isinstance(report, Report)
     return {**_told(report, runner), "resources": len(definitions)}
+
+
+def _with_lines(value: Any) -> Any:
+    """Return a manifest as checkov's parser makes it: each object says at which line of its file it is."""
+    if isinstance(value, dict):
+        lines = {"__startline__": 1, "__endline__": 1}
+        return {**{key: _with_lines(each) for key, each in value.items()}, **lines}
+    return [_with_lines(each) for each in value] if isinstance(value, list) else value
 
 
 def _filter() -> RunnerFilter:
@@ -221,10 +226,25 @@ def _told(report: Report, runner: Any) -> dict[str, Any]:
 
 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Judge a plan, manifests, or both."""
+    """Judge a plan, manifests, or both; or say which checks there are, and of which types."""
+    if request.get("checks"):
+        return {"checks": _checks()}
     return {
         part: judge(request[part]) for part, judge in (("plan", _plan), ("manifests", _manifests)) if request.get(part)
     }
+
+
+def _checks() -> dict[str, list[str]]:
+    found: dict[str, set[str]] = {}
+    for registry in (resource_registry, kubernetes_registry):
+        for entity, checks in (*registry.checks.items(), *registry.wildcard_checks.items()):
+            for check in checks:
+                found.setdefault(check.id, set()).add(str(entity))
+    for runner in (plan_runner.Runner(), kubernetes.Runner()):
+        runner.graph_registry.load_checks()
+        for check in runner.graph_registry.checks:
+            found.setdefault(check.id, set()).update(str(type_) for type_ in check.resource_types)
+    return {check: sorted(types) for check, types in sorted(found.items())}
 
 
 def main() -> None:
