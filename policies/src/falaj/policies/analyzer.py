@@ -9,7 +9,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -19,14 +18,15 @@ from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import analyzer_pb2 as proto
 from pulumi.runtime.proto import analyzer_pb2_grpc, plugin_pb2
 
-from falaj.policies.config import PACKS_SCHEMA, SETTINGS, Config, Level, read_common, schemas
+from falaj.policies.config import OWN_SETTINGS, SETTINGS, Config, Level, configured, schemas
 from falaj.policies.controls import CONTROLS
 from falaj.policies.decoding import from_struct, provider_from_struct
 from falaj.policies.engine import Engine, Finding
+from falaj.policies.files import ready
 from falaj.policies.fixing import fix
 from falaj.policies.model import Resource, Rule, Severity, Verdict
 from falaj.policies.values import View
-from falaj.policies.waivers import Waivers, read_waivers
+from falaj.policies.waivers import Waivers
 
 SUMMARY = "FJ-SUM-001"
 """Name of the policy that counts undetermined verdicts and names unmapped types and waivers that nobody needs."""
@@ -44,8 +44,6 @@ _SEVERITIES = {
     Severity.HIGH: proto.POLICY_SEVERITY_HIGH,
     Severity.CRITICAL: proto.POLICY_SEVERITY_CRITICAL,
 }
-_WAIVERS_SCHEMA = {"type": "string", "description": "File of waivers, from the folder of the program"}
-_OWN_SETTINGS: Mapping[str, Mapping[str, Any]] = {"packs": PACKS_SCHEMA, "waivers": _WAIVERS_SCHEMA}
 
 
 def serve_pack(name: str, rules: Iterable[Rule], level: Level = Level.MANDATORY) -> None:
@@ -108,23 +106,19 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
             enforcementLevel=proto.ADVISORY,
             policy_type=proto.POLICY_TYPE_STACK,
         )
-        common.configSchema.properties.update(schemas(self._engine.rules) | dict(_OWN_SETTINGS))
+        common.configSchema.properties.update(schemas(self._engine.rules) | OWN_SETTINGS)
         return info
 
     def Configure(self, request: proto.ConfigureAnalyzerRequest, context: Any) -> Empty:
         """Choose packs, levels and values; the engine has checked the values by the policies' schemas."""
         given = {name: MessageToDict(config.properties) for name, config in request.policyConfig.items()}
         levels = {name: _level(config.enforcementLevel) for name, config in request.policyConfig.items()}
-        common = dict(given.pop(SETTINGS, {}))
-        listed = common.pop("waivers", None)
         try:
-            packs, values = read_common(common, self._engine.rules)
-            waivers = [] if listed is None else read_waivers(Path(listed), (rule.id for rule in self._engine.rules))
+            config = configured(given.pop(SETTINGS, {}), self._engine.rules, self._level, levels, given)
+            self._engine = ready(self._engine.rules, config, _today())
         except (ValueError, OSError) as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"{self._name}: {error}")
             raise
-        self._engine.waivers = Waivers(waivers, _today())
-        self._engine.configure(Config(packs, self._level, levels, values, given))
         self._not_applicable.clear()
         return Empty()
 

@@ -123,7 +123,7 @@ def plain_finding(finding: Finding) -> dict[str, Any]:
         "type": finding.type,
         "severity": finding.rule.severity.value,
         "controls": list(finding.rule.controls),
-        "message": "; ".join((*finding.failures, *finding.undecided)) or finding.rule.title,
+        "message": finding.message,
         "remediation": finding.rule.remediation,
         "waiver": _plain_waiver(finding.waiver) if finding.waiver else None,
     }

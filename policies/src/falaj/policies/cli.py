@@ -23,7 +23,10 @@ def options(
         os.environ[DEBUG] = "1"
 
 
-for command in (commands.check, commands.explain, commands.rules, commands.controls, commands.diff):
+for command in (
+    *(commands.check, commands.explain, commands.rules, commands.controls, commands.diff),
+    *(commands.residency, commands.verify, commands.keygen),
+):
     app.command()(command)
 
 

@@ -4,23 +4,31 @@ import datetime
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
-from falaj.policies.report import FORMATS, render
 
 from falaj.policies.assessment import Assessment, Source, assess
 from falaj.policies.config import PACKS, Config, in_pack, read_config
 from falaj.policies.controls import CONTROLS
 from falaj.policies.diff import compare, read_findings
-from falaj.policies.engine import Engine, Stack
+from falaj.policies.engine import Stack
 from falaj.policies.errors import RefusedError
+from falaj.policies.evidence import bundle
+from falaj.policies.evidence import verify as verified
+from falaj.policies.files import ready
+from falaj.policies.flow import flow, headline, mermaid
+from falaj.policies.flow_svg import svg
 from falaj.policies.model import Rule, Verdict
+from falaj.policies.proofs import proofs
 from falaj.policies.reading import read_preview, read_stack, read_state
+from falaj.policies.report import FORMATS, render
+from falaj.policies.report.text import printable
 from falaj.policies.rules import RULES
-from falaj.policies.waivers import Waivers, read_waivers
+from falaj.policies.signing import generate_key
 
 VIOLATION, BAD_INPUT, UNDETERMINED = 1, 2, 3
 """Exit codes beside 0."""
@@ -41,6 +49,17 @@ def check(
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write one file for each format there, and print the table.")
     ] = None,
+    transfers: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The transfer register: what may leave, and who says so.")
+    ] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Keep the run's evidence there: a folder, or an archive by .zip."),
+    ] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Key that signs the evidence; see keygen.")] = None,
+    previous: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The evidence of the run before, to which this one is chained.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 where something is undetermined.")] = False,
 ) -> None:
     """Judge a stack. Exit with 0 where nothing is violated, 1 where something is, 2 for bad input.
@@ -53,18 +72,95 @@ def check(
       falaj-policy check --state state.json --format sarif,html,oscal --output reports
     """
     chosen = _formats(formats, output)
+    if evidence is not None and key is None:
+        raise RefusedError("--evidence", str(evidence), "needs --key FILE; `falaj-policy keygen FILE` makes one")
     judged, source = _source(state, preview, stack)
     settings = _config(config)
+    settings = replace(settings, waivers=waivers or settings.waivers, register=transfers or settings.register)
     now = datetime.datetime.now(datetime.UTC)
-    listed = [] if waivers is None else read_waivers(waivers, (rule.id for rule in RULES))
-    engine = Engine(RULES, settings, Waivers(listed, now.date()))
+    engine = ready(RULES, settings, now.date())
     assessment = assess(engine, judged, source, settings.packs, now)
+    wants_picture = evidence is not None or "html" in chosen
+    picture = svg(flow(judged.known, engine.common)) if wants_picture else None
+    if evidence is not None and key is not None:
+        given = [path for path in (config, settings.waivers, settings.register) if path]
+        typer.echo(f"{bundle(assessment, evidence, key, inputs=given, previous=previous, flow=picture)}", err=True)
     if output is None:
-        sys.stdout.write(render(assessment, chosen[0]))
+        sys.stdout.write(render(assessment, chosen[0], picture))
     else:
-        _write(assessment, chosen, output)
+        _write(assessment, chosen, output, picture)
         sys.stdout.write(render(assessment, "table"))
     raise typer.Exit(_code(assessment, strict=strict))
+
+
+def verify(
+    evidence: Annotated[Path, typer.Argument(metavar="EVIDENCE", help="What `check --evidence` wrote.")],
+    key: Annotated[Path, typer.Option(metavar="FILE", help="The public key of whoever signed it.")],
+    previous: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The evidence of the run before, to prove the chain.")
+    ] = None,
+) -> None:
+    """Verify evidence: its signature, its files, its chain. Exit with 1 where something does not hold.
+
+    \b
+    Examples:
+      falaj-policy verify evidence/2027-01-31.zip --key auditor.pub
+      falaj-policy verify evidence/2027-01-31.zip --key auditor.pub --previous evidence/2027-01-30.zip
+    """
+    problems = verified(evidence, key, previous)
+    for problem in problems:
+        typer.echo(problem)
+    if problems:
+        raise typer.Exit(VIOLATION)
+    typer.echo(f"{evidence}: signature, files and {'chain' if previous else 'manifest'} hold")
+
+
+def keygen(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key goes; the public one beside it.")],
+) -> None:
+    """Make a key that signs evidence (Ed25519), readable by you alone.
+
+    \b
+    Examples:
+      falaj-policy keygen evidence.key
+    """
+    typer.echo(f"{generate_key(file)}")
+
+
+def residency(
+    *,
+    state: Annotated[Path | None, typer.Option(metavar="FILE", help="What `pulumi stack export` wrote.")] = None,
+    preview: Annotated[Path | None, typer.Option(metavar="FILE", help="What `pulumi preview --json` printed.")] = None,
+    stack: Annotated[str | None, typer.Option(metavar="NAME", help="A stack of the project in this folder.")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Regime, home regions and other values.")] = None,
+    transfers: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The transfer register: what may leave, and who says so.")
+    ] = None,
+    drawing: Annotated[
+        Path | None, typer.Option("--picture", metavar="FILE", help="Draw where data flows, as .svg or .mmd (Mermaid).")
+    ] = None,
+) -> None:
+    """Prove where everything is: each store, key, image, log sink, endpoint and state. Exit with 1 where one leaves.
+
+    \b
+    Examples:
+      falaj-policy residency --state state.json --picture flow.svg
+      falaj-policy residency --stack prod --config policy.json --transfers transfers.toml
+    """
+    judged, _ = _source(state, preview, stack)
+    settings = _config(config)
+    settings = replace(settings, register=transfers or settings.register)
+    engine = ready(RULES, settings, datetime.datetime.now(datetime.UTC).date())
+    proven = proofs(judged.known, engine.common)
+    for proof in proven:
+        places = ", ".join(proof.regions) or "nowhere known"
+        typer.echo(f"{proof.verdict:<12}  {proof.kind:<10}  {places:<16}  {printable(proof.subject)}  {proof.why}")
+    shown = flow(judged.known, engine.common)
+    typer.echo(headline(shown))
+    if drawing is not None:
+        drawing.write_text(mermaid(shown) if drawing.suffix == ".mmd" else svg(shown), encoding="utf-8")
+    if any(proof.verdict is Verdict.FAIL for proof in proven):
+        raise typer.Exit(VIOLATION)
 
 
 def explain(
@@ -192,13 +288,13 @@ def _formats(listed: str, output: Path | None) -> list[str]:
     return chosen
 
 
-def _write(assessment: Assessment, formats: Iterable[str], folder: Path) -> None:
+def _write(assessment: Assessment, formats: Iterable[str], folder: Path, picture: str | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for each in formats:
         path = folder / FORMATS[each]
         # A reader must never find half a report.
         unfinished = path.with_name(f".{path.name}.unfinished")
-        unfinished.write_text(render(assessment, each), encoding="utf-8")
+        unfinished.write_text(render(assessment, each, picture), encoding="utf-8")
         unfinished.replace(path)
         typer.echo(f"{path}", err=True)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -52,6 +53,10 @@ class Config:
     """Values for every rule that has a setting of the name."""
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     """Values by rule, before the common ones."""
+    waivers: Path | None = None
+    """File of waivers."""
+    register: Path | None = None
+    """File of the transfer register."""
 
     def level(self, rule: Rule) -> Level:
         """Return the level at which a rule runs: its own or the default, where it is in one of the chosen packs."""
@@ -84,25 +89,36 @@ def read_config(given: Any, rules: Iterable[Rule]) -> Config:
             levels[name] = _level(name, entry.pop(_LEVEL_KEY))
         own[name] = entry
         check_values(name, entry, schemas([by_id[name]]))
-    packs, common = read_common(values.get(SETTINGS, {}), by_id.values())
-    return Config(packs, _level("all", values.get("all", Level.MANDATORY)), levels, common, own)
+    default = _level("all", values.get("all", Level.MANDATORY))
+    return configured(values.get(SETTINGS, {}), by_id.values(), default, levels, own)
 
 
-def read_common(given: Any, rules: Iterable[Rule]) -> tuple[tuple[str, ...], Mapping[str, Any]]:
-    """Read what is about all rules: the packs, and values for every rule that has a setting of the name."""
+def configured(
+    given: Any,
+    rules: Iterable[Rule],
+    default: Level,
+    levels: Mapping[str, Level],
+    own: Mapping[str, Mapping[str, Any]],
+) -> Config:
+    """Return a configuration, given what ``settings`` says: packs, files, values for every rule that takes them."""
     common = dict(_mapping(SETTINGS, given))
-    check_values(SETTINGS, common, {"packs": PACKS_SCHEMA, **schemas(rules)})
-    packs = common.pop("packs", list(PACKS))
-    return tuple(packs), common
+    check_values(SETTINGS, common, OWN_SETTINGS | schemas(rules))
+    packs = tuple(common.pop("packs", PACKS))
+    files = {name: Path(common.pop(name)) if name in common else None for name in ("waivers", "register")}
+    return Config(packs, default, levels, common, own, **files)
 
 
-PACKS_SCHEMA: Mapping[str, Any] = {
-    "type": "array",
-    "items": {"type": "string", "enum": list(PACKS)},
-    "minItems": 1,
-    "description": "Packs whose rules run",
+OWN_SETTINGS: dict[str, Mapping[str, Any]] = {
+    "packs": {
+        "type": "array",
+        "items": {"type": "string", "enum": list(PACKS)},
+        "minItems": 1,
+        "description": "Packs whose rules run",
+    },
+    "waivers": {"type": "string", "description": "File of waivers, from the folder in which the command runs"},
+    "register": {"type": "string", "description": "File of the transfer register, from the same folder"},
 }
-"""JSON schema of the choice of packs."""
+"""JSON schemas of the settings that are about the run and not about a rule."""
 
 
 def schemas(rules: Iterable[Rule]) -> dict[str, Mapping[str, Any]]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from falaj.policies.config import Config, Level
 from falaj.policies.model import Context, Graph, Resource, Rule, Verdict, judge
@@ -35,6 +35,13 @@ class Finding:
     """What could not be decided; a failure beside it is a failure all the same."""
     waiver: Waiver | None = None
     """Where the verdict is a failure: the waiver that holds for it."""
+    notes: tuple[str, ...] = ()
+    """What holds only because a person answers for it, for example by an entry of the transfer register."""
+
+    @property
+    def message(self) -> str:
+        """What is wrong, undecided or answered for, or the rule's title where nothing is."""
+        return "; ".join((*self.failures, *self.undecided, *self.notes)) or self.rule.title
 
     @property
     def violates(self) -> bool:
@@ -53,7 +60,11 @@ class Engine:
     def configure(self, config: Config) -> None:
         """Choose levels and values anew."""
         self._levels = {rule.id: config.level(rule) for rule in self.rules}
-        self._settings = {rule.id: config.settings(rule) for rule in self.rules}
+        # A rule has no clock: the day is the run's own, unless it was set.
+        self.common = {"today": self.waivers.today.isoformat(), **config.common}
+        """Values for every rule that takes them."""
+        dated = replace(config, common=self.common)
+        self._settings = {rule.id: dated.settings(rule) for rule in self.rules}
         self.chosen = tuple(rule for rule in self.rules if self._levels[rule.id] is not Level.DISABLED)
         """The rules that run."""
         self._alone: dict[str, list[tuple[Rule, Context]]] = {}
@@ -105,9 +116,8 @@ class Engine:
                 continue
             waiver = self.waivers.find(rule.id, resource.urn) if judged.verdict is Verdict.FAIL else None
             level = self._levels[rule.id]
+            failures, undecided, notes = judged.failures, judged.undecided, judged.notes
             found.append(
-                Finding(
-                    rule, resource.urn, resource.type, judged.verdict, level, judged.failures, judged.undecided, waiver
-                )
+                Finding(rule, resource.urn, resource.type, judged.verdict, level, failures, undecided, waiver, notes)
             )
         return found

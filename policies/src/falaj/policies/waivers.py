@@ -39,6 +39,8 @@ class Waivers:
 
     def __init__(self, waivers: Iterable[Waiver], today: datetime.date) -> None:
         listed = list(waivers)
+        self.today = today
+        """The day of the run."""
         self.expired = [waiver for waiver in listed if waiver.expires < today]
         """Those that hold no longer."""
         self._valid = [waiver for waiver in listed if waiver.expires >= today]

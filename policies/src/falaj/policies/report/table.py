@@ -30,6 +30,7 @@ def render(assessment: Assessment) -> str:
         _section("Waived: failures that somebody answers for", _waived(waived_failures(findings))),
         _section("Expired waivers, which hold no longer", [f"  {waiver_line(each)}" for each in assessment.expired]),
         _section("Unused waivers, which no failure needs", [f"  {waiver_line(each)}" for each in assessment.unused]),
+        _section("Passed by the transfer register", _registered(ordered(assessment.of(Verdict.PASS)))),
         _section("Unmapped types, which no rule judges", _unmapped(assessment)),
     )
     return "\n".join([*(line for section in sections for line in section), *_summary(assessment)]) + "\n"
@@ -59,6 +60,13 @@ def _waived(findings: list[Finding]) -> Iterator[str]:
         yield f"  {finding.rule.severity.value:<8}  {finding.rule.id}  {printable(finding.urn)}"
         yield f"      {message(finding)}"
         yield f"      {printable(str(finding.waiver))}"
+
+
+def _registered(findings: list[Finding]) -> Iterator[str]:
+    for finding in findings:
+        if finding.notes:
+            yield f"  {finding.rule.severity.value:<8}  {finding.rule.id}  {printable(finding.urn)}"
+            yield f"      {message(finding)}"
 
 
 def _unmapped(assessment: Assessment) -> Iterator[str]:

@@ -31,8 +31,8 @@ def _written(character: str) -> str:
 
 
 def message(finding: Finding) -> str:
-    """Return what is wrong or undecided, or the rule's title where nothing is."""
-    return printable("; ".join((*finding.failures, *finding.undecided)) or finding.rule.title)
+    """Return what a finding says, in text that is safe to show."""
+    return printable(finding.message)
 
 
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
