@@ -69,6 +69,7 @@ def make_operators(ground: Ground) -> GpuOperators | None:
         "gpu-operators",
         {
             "registry": ground.registry.ref,
+            "network": ground.network.ref,
             "agent": wanted.agent,
             "efa": wanted.efa,
             "time_slices": [*wanted.time_slices],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from component_samples import OWNERSHIP, REGIME
+from component_samples import NETWORK, OWNERSHIP, REGIME
 
 import falaj.lab
 from falaj.components import ConfigError, GpuAgent, GpuOperators, MigStrategy, kueue_configuration
@@ -15,6 +15,7 @@ from falaj.components.mirror_list import main
 HOST = "123456789012.dkr.ecr.me-central-1.amazonaws.com"
 ARGS = {
     "registry": {"registry": HOST, "prefixes": {"registry.k8s.io": "k8s"}},
+    "network": NETWORK,
     "regime": REGIME,
     "ownership": OWNERSHIP,
 }
@@ -119,10 +120,25 @@ def test_kueue_shares_by_the_same_configuration_as_in_the_lab(run, engine, provi
 def test_kueue_s_namespace_is_restricted_and_denies_what_is_not_kueue_s(run, engine, providers):
     run(lambda: GpuOperators("gpus", ARGS, providers()).releases)
     namespace = engine.one("Namespace")["metadata"]
-    assert namespace["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    for mode in ("enforce", "audit", "warn"):
+        assert namespace["labels"][f"pod-security.kubernetes.io/{mode}"] == "restricted"
     policies = {policy["metadata"]["name"]: policy["spec"] for policy in engine.all("NetworkPolicy")}
     assert policies["default-deny"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    assert [each["ports"] for each in policies["kueue"]["egress"]] == [[{"port": 443, "protocol": "TCP"}]]
+    assert policies["kueue"]["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "kueue"}}
+
+
+def test_kueue_talks_to_the_api_server_in_its_network_and_is_scraped_from_one_namespace(run, engine, providers):
+    run(lambda: GpuOperators("gpus", {**ARGS, "metrics_namespace": "observers"}, providers()).releases)
+    (kueue,) = [each["spec"] for each in engine.all("NetworkPolicy") if each["metadata"]["name"] == "kueue"]
+    server = [{"ipBlock": {"cidr": NETWORK["cidr"]}}]
+    called, scraped = kueue["ingress"]
+    assert (called["from"], [each["port"] for each in called["ports"]]) == (server, [8082, 9443])
+    observers = {"matchLabels": {"kubernetes.io/metadata.name": "observers"}}
+    assert (scraped["from"], [each["port"] for each in scraped["ports"]]) == (
+        [{"namespaceSelector": observers}],
+        [8443],
+    )
+    assert kueue["egress"] == [{"to": server, "ports": [{"port": 443, "protocol": "TCP"}]}]
 
 
 def test_what_is_not_wanted_is_not_there(run, engine, providers):
@@ -142,6 +158,7 @@ def test_what_is_not_wanted_is_not_there(run, engine, providers):
             {"registry": {"registry": HOST.replace("me-central-1", "us-east-1"), "prefixes": {}}},
             f"gpus.registry must be the registry of the home region and account, {HOST}",
         ),
+        ({"metrics_namespace": "Mon"}, "gpus.metrics_namespace must be"),
         ({"time_slices": [1]}, "gpus.time_slices must be a whole number from 2 to 16 (got 1)"),
         (
             {"agent": "gpu-operator"},

@@ -49,6 +49,14 @@ def test_the_cluster_checks_every_login_by_an_identity_that_can_do_nothing_else(
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "token-reviewer", "namespace": "vault-login"}]
 
 
+def test_the_namespace_of_logins_holds_no_pod_that_is_not_restricted(run, engine, providers):
+    run(lambda: SecretsVault("vault", ARGS, providers()).ref)
+    found = engine.one("Namespace")["metadata"]["labels"]
+    for mode in ("enforce", "audit", "warn"):
+        assert found[f"pod-security.kubernetes.io/{mode}"] == "restricted"
+        assert found[f"pod-security.kubernetes.io/{mode}-version"] == "latest"
+
+
 def test_the_reviewers_token_is_a_secret_in_the_state(run, engine, providers):
     run(lambda: SecretsVault("vault", ARGS, providers()).ref)
     (config,) = [args for args in engine.made if args.typ.endswith(":AuthBackendConfig")]

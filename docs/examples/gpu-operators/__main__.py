@@ -6,10 +6,22 @@ lists them.
 
 import pulumi
 
-from falaj.components import GpuOperators, ImageRegistry, KeyUse, Ownership, Regime, ResidencyKey, Upstream
+from falaj.components import GpuOperators, ImageRegistry, KeyUse, NetworkRef, Ownership, Regime, ResidencyKey, Upstream
 
 regime: Regime = {"home_region": "me-central-1", "account_id": "123456789012"}
 ownership: Ownership = {"owner": "ml-platform", "cost_centre": "cc-1000", "environment": "dev"}
+# What a Network would tell as its ref.
+network: NetworkRef = {
+    "vpc_id": "vpc-1",
+    "subnet_ids": [],
+    "isolated_subnet_ids": [],
+    "cidr": "10.20.0.0/16",
+    "zones": ["me-central-1a"],
+    "efa_security_group_id": "",
+    "placement_group": "",
+    "placement_zone": "me-central-1a",
+    "placement_subnet_id": "",
+}
 key = ResidencyKey("images", {"purpose": "images", "used_by": [KeyUse.ECR], "regime": regime, "ownership": ownership})
 images = ImageRegistry(
     "images",
@@ -29,6 +41,7 @@ operators = GpuOperators(
     "gpus",
     {
         "registry": images.ref,
+        "network": network,
         "regime": regime,
         "ownership": ownership,
         "efa": True,

@@ -9,18 +9,20 @@ import pulumi_kubernetes as k8s
 
 from falaj.components.chart_values import VALUES, ImageAt, Values, Wishes, operator_values
 from falaj.components.charts import chart_versions, charts, check_digests, repository
-from falaj.components.checks import bounded
+from falaj.components.checks import bounded, dns_label
 from falaj.components.classification import Classification
 from falaj.components.errors import ConfigError
 from falaj.components.ownership import Ownership, labels
-from falaj.components.refs import RegistryRef, pick
+from falaj.components.refs import NetworkRef, RegistryRef, pick
 from falaj.components.regime import Regime, check_regime
 from falaj.components.tenant import POD_SECURITY
+from falaj.components.tenant_network import NAMESPACE_NAME
 
 KUEUE_NAMESPACE = "kueue-system"
 # The agents open the kubelet's sockets, which the Pod Security Standards call privileged: they live where EKS's own do.
 AGENTS_NAMESPACE = "kube-system"
 _TIMEOUT_SECONDS = 600
+_VISIBILITY, _METRICS, _WEBHOOKS = 8082, 8443, 9443
 
 
 class GpuAgent(StrEnum):
@@ -48,6 +50,8 @@ class GpuOperatorsArgs(TypedDict):
 
     registry: pulumi.Input[RegistryRef]
     """Where charts and images come from: ``ref`` of an ``ImageRegistry``."""
+    network: pulumi.Input[NetworkRef]
+    """Where the API server is, which calls Kueue and is called by it: ``ref`` of a ``Network``."""
     regime: Regime
     """Home region and account, whose registry it has to be."""
     ownership: Ownership
@@ -66,6 +70,8 @@ class GpuOperatorsArgs(TypedDict):
     """Whether the EFA plugin hands out ``vpc.amazonaws.com/efa``. Default: false."""
     kueue: NotRequired[bool]
     """Whether Kueue shares the GPUs out among tenants. Default: true."""
+    metrics_namespace: NotRequired[str]
+    """Namespace whose pods may scrape Kueue's metrics. Default: ``monitoring``."""
     versions: NotRequired[dict[str, str]]
     """Versions other than the pinned ones: of images by name, of charts as ``charts/<name>``. Default: as pinned."""
     digests: NotRequired[dict[str, str]]
@@ -92,6 +98,7 @@ class GpuOperators(pulumi.ComponentResource):
         chosen = _charts(args)
         versions = chart_versions(f"{name}.versions", chosen, args.get("versions", {}))
         digests = check_digests(f"{name}.digests", chosen, args.get("digests", {}))
+        scrapers = dns_label(f"{name}.metrics_namespace", args.get("metrics_namespace", "monitoring"))
         host = check_registry(f"{name}.registry", args["registry"], regime)
 
         super().__init__("falaj:index:GpuOperators", name, dict(args), opts)
@@ -102,7 +109,8 @@ class GpuOperators(pulumi.ComponentResource):
             before: list[pulumi.Resource] = []
             namespace = AGENTS_NAMESPACE
             if chart == "kueue":
-                namespace, before = KUEUE_NAMESPACE, _kueue_namespace(name, tags, child)
+                api_server = pick(args["network"], "cidr")
+                namespace, before = KUEUE_NAMESPACE, _kueue_namespace(name, api_server, scrapers, tags, child)
             k8s.helm.v3.Release(
                 f"{name}-{chart}",
                 name=chart,
@@ -159,7 +167,9 @@ def _values(chart: str, registry: tuple[str, Mapping[str, str]], tags: Mapping[s
     return VALUES[chart](image, wishes)
 
 
-def _kueue_namespace(name: str, tags: dict[str, str], opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+def _kueue_namespace(
+    name: str, api_server: pulumi.Input[str], scrapers: str, tags: dict[str, str], opts: pulumi.ResourceOptions
+) -> list[pulumi.Resource]:
     """Make Kueue's namespace: restricted pods, and only the traffic that Kueue has."""
     namespace = k8s.core.v1.Namespace(
         f"{name}-kueue-namespace",
@@ -173,16 +183,34 @@ def _kueue_namespace(name: str, tags: dict[str, str], opts: pulumi.ResourceOptio
         spec={"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
         opts=opts,
     )
-    k8s.networking.v1.NetworkPolicy(
+    its_own = k8s.networking.v1.NetworkPolicy(
         f"{name}-kueue-traffic",
         metadata={"name": "kueue", "namespace": within, "labels": tags},
-        spec={
-            "pod_selector": {"match_labels": {"app.kubernetes.io/name": "kueue"}},
-            "policy_types": ["Ingress", "Egress"],
-            # The API server calls the webhooks and the visibility API from outside the pods' network; so do scrapers.
-            "ingress": [{"ports": [{"port": port, "protocol": "TCP"} for port in (8082, 8443, 9443)]}],
-            "egress": [{"ports": [{"port": 443, "protocol": "TCP"}]}],
-        },
+        spec=_traffic(api_server, scrapers),
         opts=opts,
     )
-    return [namespace, everything]
+    return [namespace, everything, its_own]
+
+
+def _traffic(api_server: pulumi.Input[str], scrapers: str) -> k8s.networking.v1.NetworkPolicySpecArgsDict:
+    """Return what Kueue's pods take part in: calls of the API server's and to it, and scrapes of the metrics.
+
+    The API server calls the visibility API and the webhooks, from the network of the nodes and not from that of a pod.
+    """
+    server: k8s.networking.v1.NetworkPolicyPeerArgsDict = {"ip_block": {"cidr": api_server}}
+    monitoring: k8s.networking.v1.NetworkPolicyPeerArgsDict = {
+        "namespace_selector": {"match_labels": {NAMESPACE_NAME: scrapers}}
+    }
+    return {
+        "pod_selector": {"match_labels": {"app.kubernetes.io/name": "kueue"}},
+        "policy_types": ["Ingress", "Egress"],
+        "ingress": [
+            {"from_": [server], "ports": [_port(_VISIBILITY), _port(_WEBHOOKS)]},
+            {"from_": [monitoring], "ports": [_port(_METRICS)]},
+        ],
+        "egress": [{"to": [server], "ports": [_port(443)]}],
+    }
+
+
+def _port(number: int) -> k8s.networking.v1.NetworkPolicyPortArgsDict:
+    return {"protocol": "TCP", "port": number}

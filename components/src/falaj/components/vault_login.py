@@ -8,6 +8,7 @@ import pulumi_kubernetes as k8s
 import pulumi_vault as vault
 
 from falaj.components.refs import ClusterRef, pick
+from falaj.components.tenant import POD_SECURITY
 
 
 def kubernetes_login(
@@ -56,10 +57,7 @@ def _reviewer(name: str, labels_: dict[str, str], opts: pulumi.ResourceOptions) 
     """Make the identity by which Vault asks the cluster about tokens, and return its token; it may do nothing else."""
     namespace = k8s.core.v1.Namespace(
         f"{name}-namespace",
-        metadata={
-            "name": "vault-login",
-            "labels": labels_ | {"pod-security.kubernetes.io/enforce": "restricted"},
-        },
+        metadata={"name": "vault-login", "labels": labels_ | POD_SECURITY},
         opts=opts,
     )
     in_namespace = namespace.metadata.name
