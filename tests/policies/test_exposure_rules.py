@@ -27,6 +27,11 @@ def test_a_wildcard_certificate_covers_one_label_only() -> None:
     assert verdict("FJ-ING-001", [make(INGRESS, ingress("team.example", "*.team.example"))]) is Verdict.FAIL
 
 
+@pytest.mark.parametrize("cidr", ["0.0.0.0/0", "128.0.0.0/1", "::/0", "2000::/3"])
+def test_half_of_the_world_is_still_the_world(cidr: str) -> None:
+    assert verdict("FJ-NPL-002", [make(NETWORK_POLICY, going(to=[block(cidr)]))]) is Verdict.FAIL
+
+
 def test_the_address_of_pod_identities_is_not_the_node_s() -> None:
     assert verdict("FJ-NPL-003", [make(NETWORK_POLICY, going(to=[block("169.254.170.23/32")]))]) is Verdict.PASS
     assert verdict("FJ-NPL-003", [make(NETWORK_POLICY, going(to=[block("fd00:ec2::/32")]))]) is Verdict.FAIL

@@ -1,14 +1,61 @@
-"""What network policies let through: never the node's credentials."""
+"""What network policies let through: never everybody, never the world, never the node's credentials."""
 
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 from falaj.policies.model import Checks, Context, Resource, Rule, Severity, never, rule
-from falaj.policies.values import all_of
+from falaj.policies.values import Fact, View, all_of
 
 _POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 _METADATA = (ip_address("169.254.169.254"), ip_address("fd00:ec2::254"))
+# Wider than any network of one's own, by version of the protocol.
+_WIDEST = {4: 8, 6: 16}
+
+
+@rule(
+    "FJ-NPL-001",
+    "Network policies name who may come in",
+    Severity.HIGH,
+    ("A.8.22", "A.8.20", "ZT-2", "ZT-6"),
+    (_POLICY,),
+    "Give each ingress rule a from with labels of pods or of namespaces, or a network of your own.",
+)
+def comes_in(policy: Resource, _: Context) -> Checks:
+    """A rule without a source, or with every namespace as its source, undoes the denial by default."""
+    for entry in policy["spec"]["ingress"].each():
+        yield never(~entry["from"].is_set(), "everybody may come in")
+        for peer in entry["from"].each():
+            yield from _peers(peer, "everybody may come in")
+
+
+@rule(
+    "FJ-NPL-002",
+    "Network policies name where traffic may go",
+    Severity.HIGH,
+    ("A.8.12", "A.8.22", "ZT-2"),
+    (_POLICY,),
+    "Give each egress rule a to with labels of pods or of namespaces, or a network of your own.",
+)
+def goes_out(policy: Resource, _: Context) -> Checks:
+    """Whoever breaks into a pod first looks for a way out."""
+    for entry in policy["spec"]["egress"].each():
+        yield never(~entry["to"].is_set(), "traffic may go anywhere")
+        for peer in entry["to"].each():
+            yield from _peers(peer, "traffic may go anywhere")
+
+
+def _peers(peer: View, message: str) -> Checks:
+    """Judge one end of the traffic; an empty selector of namespaces means all, unless pods are chosen beside it."""
+    too_wide = _of(lambda network: network.prefixlen < _WIDEST[network.version])
+    yield never(peer["ipBlock"]["cidr"].test(too_wide), message)
+    space, pods = peer["namespaceSelector"], peer["podSelector"]
+    everywhere = space.test(lambda _: True) & _empty(space)
+    yield never(everywhere & _empty(pods), message)
+
+
+def _empty(selector: View) -> Fact:
+    return ~selector["matchLabels"].is_set() & ~selector["matchExpressions"].is_set()
 
 
 @rule(
@@ -35,4 +82,4 @@ def _of(predicate: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda text: predicate(ip_network(str(text), strict=False))
 
 
-RULES: tuple[Rule, ...] = (metadata,)
+RULES: tuple[Rule, ...] = (comes_in, goes_out, metadata)
