@@ -1,5 +1,6 @@
 """The rules pass falaj's own platform, in every environment, and fail it after a single unsafe change."""
 
+import base64
 import dataclasses
 import datetime
 import functools
@@ -45,7 +46,13 @@ class Recorder(mocks.Mocks):
         provider = View(self.providers.get((args.provider or "").rpartition("::")[2]), "provider")
         urn = f"urn:pulumi:test::falaj::{args.typ}::{args.name}"
         self.resources.append(Resource(args.typ, urn, args.name, View({"id": identity, **properties}), provider))
-        return identity, told(args)
+        outputs = told(args)
+        if args.typ == "aws:secretsmanager/secret:Secret":
+            called = args.inputs.get("name") or args.inputs.get("namePrefix") or args.name
+            outputs["arn"] = f"arn:aws:secretsmanager:me-central-1:123456789012:secret:{called}-AbCdEf"
+        if args.typ in ("aws:fsx/lustreFileSystem:LustreFileSystem", "aws:efs/fileSystem:FileSystem"):
+            outputs |= {"dnsName": "fs.example", "mountName": "fsx"}
+        return identity, outputs
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
         return answered(args, offered_at_home())
@@ -55,7 +62,8 @@ def lab_kubeconfig(folder: Path) -> Path:
     """Write a kubeconfig as a lab does."""
     kubeconfig = folder / "kubeconfig"
     (folder / "ca.crt").write_text("CA")
-    lab = {"server": "https://127.0.0.1:7443", "certificate-authority": "ca.crt"}
+    authority = {"certificate-authority": "ca.crt", "certificate-authority-data": base64.b64encode(b"CA").decode()}
+    lab = {"server": "https://127.0.0.1:7443", **authority}
     contexts = [{"name": "lab", "context": {"cluster": "lab"}}]
     config = {"current-context": "lab", "contexts": contexts, "clusters": [{"name": "lab", "cluster": lab}]}
     kubeconfig.write_text(yaml.safe_dump(config))
@@ -160,7 +168,7 @@ MUTATIONS: list[tuple[str, list[str | int], Any, set[str]]] = [
     ("Deployment", ["spec", "template", "spec", "hostNetwork"], True, {"FJ-POD-002"}),
     ("Deployment", [*CONTAINER, "securityContext", "capabilities", "add"], ["SYS_ADMIN"], {"FJ-POD-003"}),
     ("Deployment", [*CONTAINER, "securityContext", "runAsNonRoot"], False, {"FJ-POD-004"}),
-    ("Deployment", [*CONTAINER, "image"], "triton:latest", {"FJ-POD-005", "FJ-POD-009"}),
+    ("Deployment", [*CONTAINER, "image"], "triton:latest", {"FJ-POD-005", "FJ-POD-009", "FJ-RES-050"}),
     ("Deployment", ["spec", "template", "spec", "automountServiceAccountToken"], True, {"FJ-POD-006"}),
     ("Deployment", [*CONTAINER, "env"], [{"name": "API_KEY", "value": "hunter2"}], {"FJ-POD-007"}),
     ("Role", ["rules", 0, "verbs"], ["*"], {"FJ-RBC-001"}),

@@ -24,7 +24,7 @@ aws.s3.BucketPolicy(
 labels = {"app": "root-on-its-node"}
 container = {
     "name": "main",
-    "image": f"registry.example/app@sha256:{'0' * 64}",
+    "image": f"123456789012.dkr.ecr.me-central-1.amazonaws.com/app@sha256:{'0' * 64}",
     "security_context": {
         "privileged": True,
         "run_as_non_root": True,

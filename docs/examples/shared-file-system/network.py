@@ -36,6 +36,7 @@ def home_network(regime: Regime, ownership: Ownership) -> NetworkRef:
         traffic_type="ALL",
         log_destination_type="s3",
         log_destination=records.arn,
+        max_aggregation_interval=60,
         tags=tags,
         # Before its policy stands, the bucket takes no deliveries.
         opts=pulumi.ResourceOptions(depends_on=[records]),

@@ -57,7 +57,11 @@ CASES = [
     Case(
         "FJ-BAK-004",
         [make(EFS, {}), companion(SWITCH, "fileSystemId", {"backupPolicy": {"status": "ENABLED"}}, EFS)],
-        [make(EFS, {}), companion(SWITCH, "fileSystemId", {"backupPolicy": {"status": "DISABLED"}}, EFS)],
+        [
+            make(EFS, {}),
+            companion(SWITCH, "fileSystemId", {"backupPolicy": {"status": "DISABLED"}}, EFS),
+            make(SELECTION, {"resources": UNKNOWN}, name="selection", resources=urn(EFS, "another")),
+        ],
         [make(EFS, {}), companion(SWITCH, "fileSystemId", {"backupPolicy": UNKNOWN}, EFS)],
     ),
     Case("FJ-BAK-004", selected(tagged("daily")), selected(tagged("weekly")), selected(tagged(UNKNOWN))),

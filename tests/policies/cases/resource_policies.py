@@ -61,7 +61,7 @@ CASES = [
 _ANYONE = json.dumps({"Statement": [allow("*")]})
 MUTATIONS: list[tuple[str, list[str | int], Any, set[str]]] = [
     ("TopicPolicy", ["policy"], _ANYONE, {"FJ-RPL-001"}),
-    ("FileSystemPolicy", ["policy"], _ANYONE, {"FJ-RPL-001"}),
+    ("FileSystemPolicy", ["policy"], _ANYONE, {"FJ-RPL-001", "FJ-EFS-001"}),
     ("VaultPolicy", ["policy"], _ANYONE, {"FJ-RPL-001"}),
     ("RegistryPolicy", ["policy"], _ANYONE, {"FJ-RPL-001"}),
     ("RepositoryPolicy", ["policy"], _ANYONE, {"FJ-RPL-001"}),

@@ -79,13 +79,13 @@ def plan_terms(plan: Resource, context: Context) -> Checks:
     reads=(_SWITCH, _SELECTION),
 )
 def file_systems(system: Resource, context: Context) -> Checks:
-    """EFS's own switch, or a plan that selects by ARN and tags."""
-    switched = (
-        refers & switch["backupPolicy"]["status"].equals("ENABLED")
-        for switch, refers in context.graph.companions(system, (_SWITCH,), "fileSystemId")
-    )
-    selected = (_selects(selection, system) for selection in context.graph.of((_SELECTION,)))
-    yield must(any_of((*switched, *selected)), "no backup plan takes the file system in")
+    """EFS's own switch, or a plan that selects by ARN and tags; a stack without plans may be taken in by another's."""
+    selections = list(context.graph.of((_SELECTION,)))
+    switches = context.graph.companions(system, (_SWITCH,), "fileSystemId")
+    switched = (refers & switch["backupPolicy"]["status"].equals("ENABLED") for switch, refers in switches)
+    selected = (_selects(selection, system) for selection in selections)
+    elsewhere = Fact(False if selections else None, "tags")
+    yield must(any_of((*switched, *selected, elsewhere)), "no backup plan takes the file system in")
 
 
 def _selects(selection: Resource, system: Resource) -> Fact:

@@ -26,7 +26,7 @@ _UPSTREAMS = Setting(
         "items": {"type": "string"},
         "description": "Registries that images may be mirrored from: software comes in by them, no data goes out",
     },
-    ("public.ecr.aws", "quay.io", "registry.k8s.io"),
+    ("public.ecr.aws", "ghcr.io", "quay.io", "registry.k8s.io"),
 )
 
 

@@ -2,7 +2,7 @@
 
 from falaj.policies.demands import companions_by, customer_key
 from falaj.policies.model import Checks, Context, Resource, Rule, Severity, must, never, rule
-from falaj.policies.values import Fact, any_of
+from falaj.policies.values import Fact, all_of, any_of
 
 _REPOSITORY = "aws:ecr/repository:Repository"
 _TEMPLATE = "aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate"
@@ -16,12 +16,17 @@ _LIFECYCLE = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
     Severity.HIGH,
     ("A.8.9", "A.8.32", "A.5.21", "ZT-5"),
     (_REPOSITORY, _TEMPLATE),
-    "Set imageTagMutability to IMMUTABLE.",
+    "Set imageTagMutability to IMMUTABLE, or to IMMUTABLE_WITH_EXCLUSION with filters that name the tags that move.",
     fix={"imageTagMutability": "IMMUTABLE"},
 )
 def immutable_tags(repository: Resource, _: Context) -> Checks:
     """What was reviewed under a tag is what runs under it."""
-    yield must(repository["imageTagMutability"].equals("IMMUTABLE"), "a tag may come to mean another image")
+    kind, filters = repository["imageTagMutability"], repository["imageTagMutabilityExclusionFilters"]
+    named = filters.is_set() & all_of(
+        each["filter"].test(lambda text: bool(text.strip("*"))) for each in filters.each()
+    )
+    fixed = kind.equals("IMMUTABLE") | (kind.equals("IMMUTABLE_WITH_EXCLUSION") & named)
+    yield must(fixed, "a tag may come to mean another image")
 
 
 @rule(

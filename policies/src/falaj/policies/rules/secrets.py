@@ -36,7 +36,14 @@ def keys(secret: Resource, _: Context) -> Checks:
     },
 )
 def rotated(secret: Resource, context: Context) -> Checks:
-    """What leaked and was not noticed then ends by itself."""
+    """What leaked and was not noticed then ends by itself; nobody can rotate what another's registry gave to ECR."""
+    anothers = any_of(
+        (
+            secret[key].test(lambda name: str(name).startswith("ecr-pullthroughcache/"))
+            for key in ("name", "namePrefix")
+        ),
+        "name",
+    )
     most = context.settings["mostDays"]
     found = context.graph.companions(secret, (_ROTATION,), "secretId")
     turns = any_of(
@@ -47,7 +54,7 @@ def rotated(secret: Resource, context: Context) -> Checks:
         )
         for rotation, refers in found
     )
-    yield must(turns, "the secret stays as it is, or for too long")
+    yield must(anothers | turns, "the secret stays as it is, or for too long")
 
 
 @rule(
