@@ -77,9 +77,11 @@ fidelity: setup ## Compare the emulated AWS provider with HashiCorp's, in two la
 	@$(BIN)/python tests/fidelity/fidelity.py $(FIDELITY_ARGS)
 
 .PHONY: lock
-lock: $(UV) ## Resolve every dependency again into requirements.lock
+lock: $(UV) ## Resolve every dependency again into the locks: the project's, and checkov's own
 	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header --group pyproject.toml:dev \
 	    $(foreach member,$(MEMBERS),--no-emit-package falaj-$(member)) pyproject.toml --output-file requirements.lock
+	@cd policies/src/falaj/policies/checkov && $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-annotate --no-header checkov.in --output-file checkov.lock
 
 .PHONY: setup
 setup: .venv/.ready

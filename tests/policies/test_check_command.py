@@ -200,6 +200,85 @@ def test_two_assessments_are_compared(tmp_path: Path) -> None:
     assert run("diff", reports[0], str(tmp_path / "state.json")).returncode == 2
 
 
+def test_evidence_is_signed_chained_and_verified(tmp_path: Path) -> None:
+    key = tmp_path / "evidence.key"
+    assert run("keygen", str(key)).returncode == 0
+    judged = ("check", "--state", str(state(tmp_path, **SOUND)), "--config", str(only("FJ-KMS-001", tmp_path)))
+    first, second = tmp_path / "first.zip", tmp_path / "second"
+    assert run(*judged, "--evidence", str(first), "--key", str(key)).returncode == 0
+    assert run(*judged, "--evidence", str(second), "--key", str(key), "--previous", str(first)).returncode == 0
+    public = f"{key}.pub"
+    assert run("verify", str(second), "--key", public, "--previous", str(first)).returncode == 0
+    findings = second / "findings.json"
+    findings.write_text(findings.read_text().replace('"pass"', '"fail"', 1))
+    broken = run("verify", str(second), "--key", public)
+    assert broken.returncode == 1
+    assert "findings.json" in broken.stdout
+    unsigned = run(*judged, "--evidence", str(tmp_path / "third.zip"))
+    assert unsigned.returncode == 2
+    assert "needs --key FILE" in unsigned.stderr
+
+
+def transfers(folder: Path, expires: str) -> Path:
+    entry = {
+        "id": "T-1",
+        "rules": ["FJ-RES-001"],
+        "resource": "urn:pulumi:*::data",
+        "destinations": ["eu-west-1"],
+        "basis": "approval",
+        "article": "Approval 17 of 2026",
+        "owner": "dpo@example.com",
+        "classification": "internal",
+    }
+    path = folder / "transfers.toml"
+    path.write_text(
+        "[[transfers]]\n"
+        + "".join(f"{key} = {json.dumps(value)}\n" for key, value in entry.items())
+        + f"expires = {expires}\n"
+    )
+    return path
+
+
+def test_what_leaves_is_proven_drawn_and_allowed_by_the_register_alone(tmp_path: Path) -> None:
+    given = ("--state", str(state(tmp_path, region="eu-west-1", **SOUND)))
+    picture = tmp_path / "flow.svg"
+    leaves = run("residency", *given, "--picture", str(picture))
+    assert leaves.returncode == 1
+    assert [
+        line for line in leaves.stdout.splitlines() if line.startswith("fail") and "eu-west-1" in line and KEY in line
+    ]
+    assert picture.read_text().startswith("<svg")
+    registered = ("--transfers", str(transfers(tmp_path, "2999-01-01")))
+    assert run("residency", *given, *registered).returncode == 0
+    rules = ("--config", str(only("FJ-RES-001", tmp_path)))
+    assert run("check", *given, *rules).returncode == 1
+    allowed = run("check", *given, *rules, *registered)
+    assert allowed.returncode == 0
+    assert "leaves by transfer T-1 of the register, until 2999-01-01 by dpo@example.com" in allowed.stdout
+    ended = run("check", *given, *rules, "--transfers", str(transfers(tmp_path, "2020-01-01")))
+    assert ended.returncode == 1
+    assert "has expired" in ended.stdout
+
+
+def test_checkov_is_heard_and_decides_only_where_that_is_strictly_asked(tmp_path: Path) -> None:
+    judged = (
+        "check",
+        "--state",
+        str(state(tmp_path, **SOUND)),
+        "--config",
+        str(only("FJ-RES-001", tmp_path)),
+        "--checkov",
+    )
+    heard = {"HOME": os.environ["HOME"], "PATH": os.environ["PATH"]}
+    heard |= {name: os.environ[name] for name in os.environ if name.startswith(("FALAJ_CACHE", "XDG_", "UV_", "PIP_"))}
+    done = run(*judged, "--output", str(tmp_path / "out"), **heard)
+    assert done.returncode == 0, done.stderr
+    assert "Second opinion: checkov" in done.stderr
+    told = json.loads((tmp_path / "out" / "checkov.json").read_text())
+    assert {each["check"]: each["verdict"] for each in told["findings"]}["CKV_AWS_7"] == "pass"
+    assert {each["urn"] for each in told["findings"]} == {KEY}
+
+
 def test_a_rule_is_explained_with_its_controls_and_remedy() -> None:
     done = run("explain", "FJ-KMS-001")
     assert done.returncode == 0

@@ -31,6 +31,8 @@ cluster = Cluster(
     "cluster",
     {
         "version": config.get("version") or "1.35",
+        # A cluster that is tried out must be easy to remove.
+        "protected": config.get_bool("protected") or False,
         "as_of": config.get("asOf") or "2026-11-26",
         "network": network.ref,
         "key": key("cluster", KeyUse.EKS, KeyUse.LOGS).ref,

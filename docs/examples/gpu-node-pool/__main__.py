@@ -42,6 +42,8 @@ cluster = Cluster(
     "gpus",
     {
         "version": "1.35",
+        # A cluster that is tried out must be easy to remove.
+        "protected": False,
         "as_of": "2026-11-26",
         "network": network.ref,
         "key": key("cluster", KeyUse.EKS, KeyUse.LOGS).ref,

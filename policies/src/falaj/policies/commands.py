@@ -12,6 +12,7 @@ import typer
 import yaml
 
 from falaj.policies.assessment import Assessment, Source, assess
+from falaj.policies.checkov import Opinion, second_opinion
 from falaj.policies.config import PACKS, Config, in_pack, read_config
 from falaj.policies.controls import CONTROLS
 from falaj.policies.diff import compare, read_findings
@@ -26,6 +27,7 @@ from falaj.policies.model import Rule, Verdict
 from falaj.policies.proofs import proofs
 from falaj.policies.reading import read_preview, read_stack, read_state
 from falaj.policies.report import FORMATS, render
+from falaj.policies.report.opinion import lines, plain
 from falaj.policies.report.text import printable
 from falaj.policies.rules import RULES
 from falaj.policies.signing import generate_key
@@ -60,7 +62,14 @@ def check(
     previous: Annotated[
         Path | None, typer.Option(metavar="PATH", help="The evidence of the run before, to which this one is chained.")
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 where something is undetermined.")] = False,
+    checkov: Annotated[
+        bool,
+        typer.Option("--checkov", help="Ask checkov too; its environment is made once. It decides with --strict only."),
+    ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Exit with 3 where something is undetermined, and with 1 where checkov fails."),
+    ] = False,
 ) -> None:
     """Judge a stack. Exit with 0 where nothing is violated, 1 where something is, 2 for bad input.
 
@@ -69,7 +78,7 @@ def check(
       pulumi stack export --file state.json && falaj-policy check --state state.json
       pulumi preview --json > preview.json; falaj-policy check --preview preview.json --strict
       falaj-policy check --stack prod --config policy.json --waivers waivers.toml
-      falaj-policy check --state state.json --format sarif,html,oscal --output reports
+      falaj-policy check --state state.json --format sarif,html,oscal --output reports --checkov
     """
     chosen = _formats(formats, output)
     if evidence is not None and key is None:
@@ -90,7 +99,10 @@ def check(
     else:
         _write(assessment, chosen, output, picture)
         sys.stdout.write(render(assessment, "table"))
-    raise typer.Exit(_code(assessment, strict=strict))
+    opinion = second_opinion(judged, say=lambda line: typer.echo(line, err=True)) if checkov else None
+    if opinion is not None:
+        _tell(opinion, output)
+    raise typer.Exit(_code(assessment, opinion, strict=strict))
 
 
 def verify(
@@ -299,8 +311,16 @@ def _write(assessment: Assessment, formats: Iterable[str], folder: Path, picture
         typer.echo(f"{path}", err=True)
 
 
-def _code(assessment: Assessment, *, strict: bool) -> int:
-    if assessment.violations:
+def _tell(opinion: Opinion, folder: Path | None) -> None:
+    """Show what checkov says, beside what the rules say: on the error output, where a report may be on the other."""
+    for line in lines(opinion):
+        typer.echo(line, err=True)
+    if folder is not None:
+        (folder / "checkov.json").write_text(json.dumps(plain(opinion), indent=1) + "\n", encoding="utf-8")
+
+
+def _code(assessment: Assessment, opinion: Opinion | None, *, strict: bool) -> int:
+    if assessment.violations or (strict and opinion is not None and opinion.of(Verdict.FAIL)):
         return VIOLATION
     return UNDETERMINED if strict and any(assessment.of(Verdict.UNDETERMINED)) else 0
 
