@@ -130,6 +130,7 @@ def _cluster(
     args: ClusterArgs = {
         "cluster_name": f"falaj-{config.environment}",
         "version": config.cluster.version,
+        "protected": config.cluster.protected,
         "log_days": config.cluster.log_days,
         "administrators": config.cluster.administrators,
         "members": [{"principal": each.principal, "groups": each.groups} for each in config.cluster.members],

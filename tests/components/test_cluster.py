@@ -37,6 +37,12 @@ def test_the_api_is_private_its_logs_complete_and_its_creator_no_administrator(r
     assert cluster["upgradePolicy"] == {"supportType": "STANDARD"}
 
 
+@pytest.mark.parametrize(("said", "kept"), [({}, True), ({"protected": False}, False)])
+def test_eks_refuses_to_delete_the_cluster_unless_somebody_said_that_it_may(run, engine, providers, said, kept):
+    run(lambda: Cluster("cluster", {**ARGS, **said}, providers()).arn)
+    assert engine.one("Cluster")["deletionProtection"] is kept
+
+
 def test_the_log_group_is_there_before_the_cluster_encrypted_and_kept(run, engine, providers):
     run(lambda: Cluster("cluster", ARGS, providers()).arn)
     names = [args.name for args in engine.made]

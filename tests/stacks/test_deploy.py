@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
 import deploy
 
@@ -135,8 +137,36 @@ def test_a_stack_that_was_destroyed_stands_in_nobodys_way(lab):
 def test_destroy_settles_and_destroys(lab):
     done, calls = lab("prod", "--destroy", pending=True)
     assert done.returncode == 0, done.stderr
-    assert [call.split()[0] for call in calls] == ["stack", "stack", "refresh", "destroy"]
+    assert [call.split()[0] for call in calls] == ["stack", "stack", "refresh", "stack", "destroy"]
     assert "--stack prod" in calls[-1]
+
+
+def test_clusters_that_are_there_and_protected_lose_their_protection_before_they_are_destroyed(monkeypatch):
+    eks = boto3.client("eks", region_name="me-central-1", aws_access_key_id="none", aws_secret_access_key="none")
+    regions = []
+
+    def client(service, region_name):
+        assert service == "eks"
+        regions.append(region_name)
+        return eks
+
+    monkeypatch.setattr(deploy.boto3, "client", client)
+    with Stubber(eks) as stubbed:
+        stubbed.add_response("update_cluster_config", {}, {"name": "one", "deletionProtection": False})
+        stubbed.add_client_error("update_cluster_config", "ResourceNotFoundException")
+        deploy.lift_protection(
+            [*RESOURCES, cluster("free", False), cluster("one", True), cluster("gone", True), {"type": "aws:eks/x:X"}]
+        )
+        stubbed.assert_no_pending_responses()
+    assert regions == ["me-central-1", "me-central-1"]
+
+
+def cluster(name, protected):
+    arn = f"arn:aws:eks:me-central-1:123456789012:cluster/{name}"
+    return {
+        "type": "aws:eks/cluster:Cluster",
+        "outputs": {"arn": arn, "name": name, "deletionProtection": protected},
+    }
 
 
 @pytest.mark.parametrize(

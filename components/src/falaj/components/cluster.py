@@ -48,6 +48,8 @@ class ClusterArgs(TypedDict):
     """IAM roles as members of Kubernetes groups, for example of a tenant's. Default: nobody."""
     addons: NotRequired[list[ClusterAddon]]
     """Further add-ons, or what is to be different about one of the four. Default: the four, as pinned."""
+    protected: NotRequired[bool]
+    """Whether EKS refuses to delete the cluster, until this is false. Default: true."""
     log_days: NotRequired[int]
     """Days that control-plane logs are kept. Default: 365."""
     kubeconfig_path: NotRequired[str]
@@ -112,6 +114,7 @@ class Cluster(pulumi.ComponentResource):
             access_config={"authentication_mode": "API", "bootstrap_cluster_creator_admin_permissions": False},
             # Never pay for, nor rest on, a version past its standard support.
             upgrade_policy={"support_type": "STANDARD"},
+            deletion_protection=args.get("protected", True),
             tags=tags,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[logs, *grants]),
         )
