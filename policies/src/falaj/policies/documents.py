@@ -3,10 +3,11 @@
 import functools
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from falaj.policies.conditions import Condition
+from falaj.policies.names import Names
 from falaj.policies.patterns import Request, expand, glob, has_variables, loose, matches, strict
 from falaj.policies.principals import Principal, principals
 from falaj.policies.values import UNKNOWN, Fact, View, all_of, any_of
@@ -37,6 +38,7 @@ BOUNDING_KEYS = frozenset(
 _NOBODY = "0nobody0"
 _VERSION = "2012-10-17"
 _CURRENT = Fact(True)
+_T = TypeVar("_T")
 
 
 def statements(document: View) -> Iterator["Statement"]:
@@ -77,6 +79,11 @@ class Document:
     @classmethod
     def read(cls, view: View) -> "Document":
         """Read a document that is given as JSON text or as an object; one without statements grants who knows what."""
+        return _of_text(view.value, view.path) if isinstance(view.value, str) else cls.made(view)
+
+    @classmethod
+    def made(cls, view: View) -> "Document":
+        """Make a document of what it holds; ``read`` does so once for each text."""
         parsed = parse(view)
         found = parsed["Statement"]
         if parsed.value is not None and found.value is None:
@@ -107,22 +114,8 @@ class Document:
         named resources counts too.
         """
         bounds = tuple(bounds)
-        service = kind.partition(":")[0]
-        denied = any_of(
-            statement.acts(action)
-            & statement.on_every(kind)
-            & (~statement.conditional() | statement.condition.spares_only((*bounds, "aws:principalarn")))
-            for statement in self.statements
-            if statement.allows().truth is False
-        )
-        granted = any_of(
-            statement.allows()
-            & statement.acts(action)
-            & (statement.concerns(service) if somewhere else statement.on_every(kind))
-            & ~statement.condition.demands(bounds)
-            for statement in self.statements
-        )
-        return granted & ~denied
+        granted = any_of(statement.grants(action, kind, bounds, somewhere=somewhere) for statement in self.statements)
+        return granted.and_then(lambda: ~self._denies(action, kind, bounds))
 
     def open_to_anyone(self) -> Fact:
         """Return whether a statement lets in callers that it does not name, and no denial keeps strangers out."""
@@ -137,6 +130,16 @@ class Document:
             for statement in self.statements
         )
 
+    def _denies(self, action: str, kind: str, bounds: tuple[str, ...]) -> Fact:
+        """Return whether it denies an action on every resource of a kind, but for named values of the bounds."""
+        return any_of(
+            statement.acts(action)
+            & statement.on_every(kind)
+            & (~statement.conditional() | statement.condition.spares_only((*bounds, "aws:principalarn")))
+            for statement in self.statements
+            if statement.allows().truth is False
+        )
+
     def _closed(self, opened: "Statement") -> Fact:
         """Return whether a denial covers the statement and spares named callers only."""
         return any_of(
@@ -148,6 +151,24 @@ class Document:
         )
 
 
+@functools.lru_cache(2048)
+def _of_text(text: str, path: str) -> Document:
+    """Read a document once: a dozen rules look at the same one, and many resources have the same text."""
+    return Document.made(View(text, path))
+
+
+def _once(ask: Callable[["Statement"], _T]) -> Callable[["Statement"], _T]:
+    """Keep what a statement answers: several rules ask the same."""
+
+    @functools.wraps(ask)
+    def kept(statement: "Statement") -> _T:
+        if ask.__name__ not in statement.answers:
+            statement.answers[ask.__name__] = ask(statement)
+        return statement.answers[ask.__name__]
+
+    return kept
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One statement of a policy document."""
@@ -155,16 +176,20 @@ class Statement:
     view: View
     current: Fact = _CURRENT
     """Whether its document is of the version that knows variables."""
+    answers: dict[str, Any] = field(default_factory=dict[str, Any], repr=False, compare=False)
+    """What it was asked already."""
 
     @property
     def condition(self) -> Condition:
         """Its condition; an absent one always holds."""
         return Condition(self.view["Condition"])
 
+    @_once
     def allows(self) -> Fact:
         """Return whether it grants rather than denies."""
         return ~self.view["Effect"].equals("Deny")
 
+    @_once
     def conditional(self) -> Fact:
         """Return whether it hangs on a condition."""
         return self.view["Condition"].is_set()
@@ -182,13 +207,22 @@ class Statement:
 
     def acts(self, action: str) -> Fact:
         """Return whether it is about an action; IAM does not look at the case of its name."""
-        name = action.lower()
-        return self._among("Action", lambda pattern: pattern.test(lambda text: matches(str(text).lower(), name)))
+        return self._decided("Action", lambda _: self._actions().include(action.lower()))
+
+    def grants(self, action: str, kind: str, bounds: tuple[str, ...], *, somewhere: bool = False) -> Fact:
+        """Return whether it grants an action on every resource of a kind; the document's method says what counts."""
+        return (
+            self.allows()
+            .and_then(lambda: self.acts(action))
+            .and_then(lambda: self.concerns(kind.partition(":")[0]) if somewhere else self.on_every(kind))
+            .and_then(lambda: ~self.condition.demands(bounds))
+        )
 
     def on_every(self, kind: str) -> Fact:
         """Return whether it is about every resource of a kind, such as ``s3:``, ``kms:key/`` or ``iam:role/``."""
         return self._among("Resource", lambda pattern: pattern.test(lambda text: _on_every(str(text), kind)))
 
+    @_once
     def has_variables(self) -> Fact:
         """Return whether something in its resources or its condition depends on the request."""
         values = [value for key in ("Resource", "NotResource") for value in self.view[key].each()]
@@ -215,14 +249,17 @@ class Statement:
             return Fact(True, self.view.path)
         return any_of((each.includes(arn) for each in self.principals()), self.view["Principal"].path)
 
+    @_once
     def open_to_anyone(self) -> Fact:
         """Return whether it lets in callers that it does not name: a wildcard, or everyone but some."""
         return (self.names_anyone() | self.view["NotPrincipal"].is_set()) & self.allows() & ~self.bounded()
 
+    @_once
     def names_anyone(self) -> Fact:
         """Return whether its principal is everyone; AWS takes no other wildcards than a whole ``*``."""
         return any_of((each.view.equals("*") for each in self.principals()), self.view["Principal"].path)
 
+    @_once
     def bounded(self) -> Fact:
         """Return whether a condition demands a caller, source or endpoint that is named without wildcards."""
         return self.condition.demands(BOUNDING_KEYS)
@@ -239,6 +276,7 @@ class Statement:
         )
         return (every | self.view["NotResource"].is_set()) & self.allows()
 
+    @_once
     def denies_plaintext(self) -> Fact:
         """Return whether it denies everyone every use of a bucket and its objects without TLS, whatever else holds."""
         condition = self.view["Condition"]
@@ -273,17 +311,26 @@ class Statement:
 
         return within("Action") & within("Resource")
 
+    @_once
+    def _actions(self) -> Names:
+        """Return the actions that it names, or leaves out."""
+        named = self.view["Action"]
+        return Names.read(self.view["NotAction"] if named.value is None else named)
+
     def _among(self, name: str, fits: Callable[[View], Fact]) -> Fact:
         """Return whether one of the patterns fits, or none of those that are left out."""
+        return self._decided(name, lambda patterns: any_of((fits(each) for each in patterns.each()), patterns.path))
+
+    def _decided(self, name: str, one_fits: Callable[[View], Fact]) -> Fact:
         patterns, but = self.view[name], self.view[f"Not{name}"]
         if patterns.value is not None and but.value is not None:
             return Fact(None, but.path)  # AWS takes only one of them.
         if but.value is not None:
-            return ~any_of((fits(pattern) for pattern in but.each()), but.path)
+            return ~one_fits(but)
         if patterns.value is None:
             # A trust policy is about its role, and so are policies of resources that name none.
             return Fact(True if name == "Resource" and self.view.value is not UNKNOWN else None, patterns.path)
-        return any_of((fits(pattern) for pattern in patterns.each()), patterns.path)
+        return one_fits(patterns)
 
     def _fits(self, pattern: View, resource: str, request: Request | None, missing: bool) -> Fact:
         if self.current.truth is None and pattern.test(lambda text: has_variables(str(text))).truth:
@@ -296,6 +343,7 @@ class Statement:
         return Fact(missing if expanded is None else glob(expanded, resource), pattern.path)
 
 
+@functools.lru_cache(8192)
 def _on_every(pattern: str, kind: str) -> bool:
     """Return whether a pattern matches a resource of a kind that has a name of nobody's, in some account and region."""
     service, _, path = kind.partition(":")

@@ -11,12 +11,19 @@ Request = Mapping[str, str | Sequence[str]]
 _ANY, _ONE = "\ue000", "\ue001"
 # ${key} or ${key, 'default'}: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 _VARIABLE = re.compile(r"\$\{\s*([^,}]*?)\s*(?:,\s*'([^']*)'\s*)?\}")
+_HOLES = re.compile(r"(\$\{[^}]*\})")
+_WILDCARDS = re.compile(f"[*?{_ANY}{_ONE}]")
 _SPECIAL = ("*", "?", "$")
 
 
 def matches(pattern: str, text: str) -> bool:
     """Return whether a pattern without variables matches the whole text."""
-    return glob(_wild(pattern), text)
+    return pattern == text if is_plain(pattern) else glob(wild(pattern), text)
+
+
+def is_plain(pattern: str) -> bool:
+    """Return whether a pattern without variables matches nothing but itself."""
+    return not _WILDCARDS.search(pattern)
 
 
 def has_variables(pattern: str) -> bool:
@@ -26,7 +33,7 @@ def has_variables(pattern: str) -> bool:
 
 def expand(pattern: str, request: Request) -> str | None:
     """Return what ``glob`` takes, with the request's values as plain text; nothing where a variable has no value."""
-    return _expanded(pattern, request, _wild)
+    return _expanded(pattern, request, wild)
 
 
 def resolve(text: str, request: Request) -> str | None:
@@ -49,14 +56,12 @@ def _expanded(pattern: str, request: Request, plain: Callable[[str], str]) -> st
 
 def loose(pattern: str) -> str:
     """Return what ``glob`` takes, with each variable as any text at all."""
-    return _wild(_VARIABLE.sub(lambda found: found.group(1) if found.group(1) in _SPECIAL else "*", pattern))
+    return wild(_VARIABLE.sub(lambda found: found.group(1) if found.group(1) in _SPECIAL else "*", pattern))
 
 
 def strict(pattern: str) -> str:
     """Return what ``glob`` takes, with each variable as a name that is nobody's."""
-    return "".join(
-        part if part.startswith("${") else _wild(part) for part in re.split(r"(\$\{[^}]*\})", pattern) if part
-    )
+    return "".join(part if part.startswith("${") else wild(part) for part in _HOLES.split(pattern) if part)
 
 
 @functools.lru_cache(8192)
@@ -79,5 +84,6 @@ def glob(pattern: str, text: str) -> bool:
     return pattern[position:].strip(_ANY) == ""
 
 
-def _wild(text: str) -> str:
+def wild(text: str) -> str:
+    """Return what ``glob`` takes for a pattern without variables."""
     return text.replace("*", _ANY).replace("?", _ONE)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 
 class _Unknown:
@@ -18,21 +18,23 @@ UNKNOWN = _Unknown()
 _TRUE = ("1", "t", "T", "true", "True", "TRUE")
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """A statement about a resource: true, false, or (``None``) undecided; ``at`` is the property that decided it.
 
-    Facts combine by Kleene's logic, so that an unknown matters only where it could change the answer.
+    Facts combine by Kleene's logic, so that an unknown matters only where it could change the answer. A large stack
+    makes millions of them, and a tuple is made four times as fast as a frozen dataclass.
     """
 
     truth: bool | None
     at: str = ""
 
     def __and__(self, other: "Fact") -> "Fact":
-        return self._least(other, (False, None))
+        first = self.truth is False or other.truth is True or (self.truth is None and other.truth is None)
+        return self if first else other
 
     def __or__(self, other: "Fact") -> "Fact":
-        return self._least(other, (True, None))
+        first = self.truth is True or other.truth is False or (self.truth is None and other.truth is None)
+        return self if first else other
 
     def __invert__(self) -> "Fact":
         return Fact(None if self.truth is None else not self.truth, self.at)
@@ -40,19 +42,19 @@ class Fact:
     def __bool__(self) -> bool:
         raise TypeError("a fact may be undecided: combine facts with & | ~")
 
-    def _least(self, other: "Fact", order: tuple[bool | None, ...]) -> "Fact":
-        for truth in order:
-            for fact in (self, other):
-                if fact.truth is truth:
-                    return fact
-        return self
+    def and_then(self, other: "Callable[[], Fact]") -> "Fact":
+        """Return this fact & another, which is worked out only where it matters."""
+        return self if self.truth is False else self & other()
 
 
 def any_of(facts: Iterable[Fact], at: str = "") -> Fact:
-    """Return whether at least one fact holds; none does where there are none."""
+    """Return whether at least one fact holds; none does where there are none. After one that holds none is asked."""
     result = Fact(False, at)
     for fact in facts:
-        result = result | fact
+        if fact.truth is True:
+            return fact
+        if fact.truth is None and result.truth is False:
+            result = fact
     return result
 
 
@@ -61,9 +63,12 @@ def all_of(facts: Iterable[Fact], at: str = "") -> Fact:
     return ~any_of((~fact for fact in facts), at)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class View:
-    """A value and where it stands in its resource; what lies below an unknown is unknown, below nothing is nothing."""
+    """A value and where it stands in its resource; what lies below an unknown is unknown, below nothing is nothing.
+
+    Nobody changes one. It is not frozen only because that makes it three times as slow to make, a million times over.
+    """
 
     value: Any
     path: str = ""
@@ -107,7 +112,9 @@ class View:
 
     def equals(self, expected: Any) -> Fact:
         """Return whether the value is the expected one."""
-        return self.test(lambda value: value == expected)
+        if self.value is UNKNOWN:
+            return Fact(None, self.path)
+        return Fact(self.value is not None and self.value == expected, self.path)
 
     def among(self, allowed: Iterable[Any]) -> Fact:
         """Return whether the value is one of the allowed ones."""

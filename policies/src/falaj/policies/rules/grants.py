@@ -117,7 +117,7 @@ def documents(policy: Resource) -> Iterator[Document]:
 def grants(document: Document, actions: Mapping[str, str], bounds: tuple[str, ...]) -> Fact:
     """Return whether one of the actions is granted on every resource of its kind; a boundary grants nothing."""
     granted = any_of((document.grants(action, kind, bounds) for action, kind in actions.items()), document.view.path)
-    return granted & ~document.is_boundary()
+    return granted.and_then(lambda: ~document.is_boundary())
 
 
 def _bounded(  # noqa: PLR0917 - reads as a row of a table
