@@ -1,12 +1,14 @@
 """Cluster on HashiCorp's provider: what EKS holds, an add-on's next version, drift and the end."""
 
 import json
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 from examples import Example
 
 pytestmark = pytest.mark.lab
+STACKS = Path(__file__).parents[2] / "stacks"
 CLUSTER = {"clusterName": "cluster"}
 DEVELOPERS = {**CLUSTER, "principalArn": "arn:aws:iam::123456789012:role/vision-developers"}
 DEPLOYER = {**CLUSTER, "principalArn": "arn:aws:iam::123456789012:role/platform-deployer"}
@@ -106,3 +108,26 @@ def test_a_cluster_goes_up_by_one_version_with_its_addons_and_not_past_its_suppo
     assert refused.returncode
     assert "cluster.version must be 1.36 or newer" in refused.stdout + refused.stderr
     example.destroy()
+
+
+def test_a_protected_cluster_outlives_a_destruction_until_its_protection_is_lifted(bridged, monkeypatch):
+    monkeypatch.syspath_prepend(str(STACKS))
+    from deploy import lift_protection
+
+    example = Example(bridged, "cluster")
+    eks = example.aws("eks")
+    example.up(protected="true")
+    try:
+        assert example.changes(protected="true") == {}
+        assert eks.describe_cluster(name="cluster")["cluster"]["deletionProtection"]
+        assert example.changes()["cluster-cluster"] == ("update", {"deletionProtection"})
+        refused = example.pulumi("destroy", "--yes", "--skip-preview", check=False)
+        assert refused.returncode and "deletion protection" in refused.stdout + refused.stderr
+    finally:
+        # As a stack of the lab is destroyed: without another run before.
+        with monkeypatch.context() as inside:
+            for name, value in bridged.env.items():
+                inside.setenv(name, value)
+            lift_protection([*example.resources().values()])
+        example.destroy()
+    assert eks.list_clusters()["clusters"] == []
