@@ -57,7 +57,7 @@ def written(folder: Path, content: Any) -> Path:
 def check_all(stack: Stack) -> None:
     assert stack.name == "prod"
     assert [each.urn for each in stack.declared] == [AWS, KEY, LOG]
-    assert [each.urn for each in stack.known] == [AWS, KEY, LOG, READ]
+    assert [each.urn for each in stack.known] == [AWS, KEY, LOG], "what is only read is not judged"
     provider, key, log = stack.declared
     assert provider.properties.value == {"region": "me-central-1", "allowedAccountIds": ["1"]}
     assert provider.provider.value is None
@@ -85,6 +85,69 @@ def test_a_streamed_preview_is_read_like_a_state(tmp_path: Path) -> None:
     lines = [{"sequence": 0, "preludeEvent": {"config": {}}}, *events, {"summaryEvent": {}}]
     stream = "\n".join(json.dumps(line) for line in lines).encode()
     check_all(read_preview(written(tmp_path, stream))[0])
+
+
+def test_a_stream_tells_what_is_known_of_a_resource_in_a_later_event(tmp_path: Path) -> None:
+    before = {**RESOURCES[1], "outputs": {}}
+    events = [
+        {"resourcePreEvent": {"metadata": {"op": "create", "new": before}}},
+        {"resOutputsEvent": {"metadata": {"op": "create", "new": RESOURCES[1]}}},
+        {"summaryEvent": {}},
+    ]
+    stack, _ = read_preview(written(tmp_path, "\n".join(map(json.dumps, events)).encode()))
+    assert [each["arn"].value for each in stack.known] == ["arn"]
+
+
+def test_of_what_stays_the_old_state_tells_what_is_known(tmp_path: Path) -> None:
+    new = {key: value for key, value in RESOURCES[1].items() if key != "outputs"}
+    steps = [{"op": "same", "newState": new, "oldState": RESOURCES[1]}]
+    stack, _ = read_preview(written(tmp_path, {"steps": steps, "changeSummary": {"same": 1}}))
+    assert [each["arn"].value for each in stack.known] == ["arn"]
+
+
+def test_of_a_default_provider_only_the_stack_s_configuration_is_known(tmp_path: Path) -> None:
+    urn = f"{AWS.rpartition('::')[0]}::default_7_51_1"
+    key = {**RESOURCES[1], "provider": f"{urn}::{rpc.UNKNOWN}"}
+    config = {"aws:region": "me-central-1", "aws:allowedAccountIds": '["1"]', "shop:region": "eu-west-1"}
+    plain = {"config": config, "steps": [{"op": "create", "newState": key}]}
+    events = [
+        {"preludeEvent": {"config": config}},
+        {"resourcePreEvent": {"metadata": {"op": "create", "new": key}}},
+        {"summaryEvent": {}},
+    ]
+    for content in (plain, "\n".join(map(json.dumps, events)).encode()):
+        stack, _ = read_preview(written(tmp_path, content))
+        made, provider = stack.declared
+        assert (provider.urn, provider.type) == (urn, "pulumi:providers:aws")
+        for view in (provider.properties, made.provider):
+            assert view["region"].value == "me-central-1"
+            assert view["allowedAccountIds"].value == ["1"]
+            assert view["httpProxy"].value is UNKNOWN
+
+
+PARTIAL: list[tuple[Any, str]] = [
+    ({"steps": [], "changeSummary": {"create": 1, "same": 17}}, "--show-sames"),
+    ({"steps": [], "diagnostics": [{"severity": "error", "message": "error: boom"}]}, "that came to its end"),
+    (b'{"preludeEvent": {}}\n{"resourcePreEvent": {}}\n', "it was cut off"),
+    (b'{"summaryEvent": {"resourceChanges": {"same": 1}}}\n{"cancelEvent": {}}\n', "--show-sames"),
+    (
+        b'{"diagnosticEvent": {"severity": "error", "message": "boom"}}\n{"summaryEvent": {}}\n',
+        "that came to its end",
+    ),
+]
+
+
+@pytest.mark.parametrize(("content", "expected"), PARTIAL)
+def test_a_preview_that_does_not_tell_of_every_resource_is_refused(tmp_path: Path, content: Any, expected: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        read_preview(written(tmp_path, content))
+    assert expected in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_preview_that_the_policies_refused_tells_of_every_resource(tmp_path: Path) -> None:
+    refused = {**PREVIEW, "diagnostics": [{"severity": "error", "message": "error: preview failed\n"}]}
+    check_all(read_preview(written(tmp_path, refused))[0])
 
 
 def test_what_goes_is_not_judged_and_what_is_replaced_is_judged_as_it_will_be(tmp_path: Path) -> None:

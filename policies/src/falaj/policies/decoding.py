@@ -29,6 +29,14 @@ _UNKNOWNS = frozenset(
 )
 
 
+class PartlyKnown(dict[str, Any]):
+    """An object of which only some entries are known: any other is unknown, not absent."""
+
+    def get(self, key: str, default: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - no overloads
+        """Return an entry, or ``UNKNOWN``."""
+        return super().get(key, UNKNOWN)
+
+
 def from_struct(struct: Struct) -> dict[str, Any]:
     """Return a message's properties as dicts, lists and scalars, each unknown in it as ``UNKNOWN``."""
     return {key: _from_value(value) for key, value in struct.fields.items()}

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from falaj.policies.assessment import Source
-from falaj.policies.decoding import from_json, provider_values
+from falaj.policies.decoding import PartlyKnown, from_json, provider_values
 from falaj.policies.engine import Stack
 from falaj.policies.errors import PolicyError, RefusedError
 from falaj.policies.model import Resource
+from falaj.policies.previews import is_preview, records_of_preview
 from falaj.policies.values import UNKNOWN, View
 
 LARGEST = 1 << 30
 """Bytes that a file may have: what is larger is refused before it is read."""
 _STATE_VERSIONS = (3, 4)
-_GONE = ("delete", "delete-replaced", "discard", "discard-replaced", "remove-pending-replace", "read-discard")
 _PROVIDER = "pulumi:providers:"
 Record = Mapping[str, Any]
 
@@ -86,22 +86,9 @@ def _records_of_state(name: str, text: str) -> Iterator[Record]:
 
 def _records_of_preview(name: str, text: str) -> Iterator[Record]:
     given = _json(name, text, lines=True)
-    if isinstance(given, Mapping) and isinstance(given.get("steps"), list):
-        steps = [(step, "newState") for step in given["steps"]]
-    elif isinstance(given, list) and all(isinstance(event, Mapping) for event in given):
-        told = [event["resourcePreEvent"] for event in given if "resourcePreEvent" in event]
-        steps = [(each.get("metadata") if isinstance(each, Mapping) else None, "new") for each in told]
-    else:
+    if not is_preview(given):
         raise RefusedError(name, _kind(given), "must be what `pulumi preview --json` printed")
-    latest: dict[str, Any] = {}
-    for number, (step, key) in enumerate(steps):
-        if not isinstance(step, Mapping):
-            raise RefusedError(f"{name}: step {number}", _kind(step), "must be an object")
-        state = step.get(key)
-        if step.get("op") not in _GONE and state is not None:
-            urn = state.get("urn") if isinstance(state, Mapping) else None
-            latest[urn if isinstance(urn, str) else f"step {number}"] = state
-    yield from latest.values()
+    yield from records_of_preview(name, given)
 
 
 def _json(name: str, text: str, *, lines: bool = False) -> Any:
@@ -139,12 +126,14 @@ def _checked(name: str, number: int, record: Any) -> Record:
 
 def _made(name: str, records: list[Record]) -> Stack:
     providers = {
-        record["urn"]: provider_values(record.get("inputs") or {})
+        record["urn"]: _configuration(record, record.get("inputs"))
         for record in records
         if record["type"].startswith(_PROVIDER)
     }
-    declared = tuple(_resource(record, "inputs", providers) for record in records if not record.get("external"))
-    known = tuple(_resource(record, "outputs", providers) for record in records)
+    # What is only read is no part of what the engine has judged, alone or in the graph.
+    own = [record for record in records if not record.get("external")]
+    declared = tuple(_resource(record, "inputs", providers) for record in own)
+    known = tuple(_resource(record, "outputs", providers) for record in own)
     urn = next((record["urn"] for record in records), "").split("::")[0]
     return Stack(urn.removeprefix("urn:pulumi:") or name, declared, known)
 
@@ -152,7 +141,7 @@ def _made(name: str, records: list[Record]) -> Stack:
 def _resource(record: Record, part: str, providers: Mapping[str, Mapping[str, Any]]) -> Resource:
     type_, urn = record["type"], record["urn"]
     given = record.get(part) or (record.get("inputs") if part == "outputs" else None) or {}
-    properties = provider_values(given) if type_.startswith(_PROVIDER) else from_json(given)
+    properties = _configuration(record, given) if type_.startswith(_PROVIDER) else from_json(given)
     # Of a provider that the file does not hold nothing is known.
     reference = (record.get("provider") or "").rpartition("::")[0]
     provider = providers.get(reference, UNKNOWN) if reference else None
@@ -162,6 +151,12 @@ def _resource(record: Record, part: str, providers: Mapping[str, Mapping[str, An
         if isinstance(origins, list) and all(isinstance(origin, str) for origin in origins)
     }
     return Resource(type_, urn, urn.rpartition("::")[2], View(properties), View(provider, "provider"), links)
+
+
+def _configuration(record: Record, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a provider's configuration, whether whole or what the file knows of it."""
+    found = provider_values(given or {})
+    return PartlyKnown(found) if record.get("partly") else found
 
 
 def _kind(value: Any) -> str:
