@@ -1,12 +1,14 @@
 """Rules, what they look at, and the verdicts they come to; nothing here knows Pulumi's engine."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from falaj.policies.controls import CONTROLS
 from falaj.policies.values import UNKNOWN, Fact, View
+
+_T = TypeVar("_T")
 
 
 class Verdict(StrEnum):
@@ -55,6 +57,7 @@ class Graph:
             self._by_type.setdefault(resource.type, []).append(resource)
         self.by_urn = {resource.urn: resource for resource in self.resources}
         self._indexed: dict[tuple[str, str], _Links] = {}
+        self._made: dict[Hashable, Any] = {}
 
     def of(self, types: Iterable[str]) -> Iterator[Resource]:
         """Yield the resources of these types."""
@@ -65,12 +68,18 @@ class Graph:
         """Yield the resources that a rule judges."""
         return self.of(type_ for type_ in self._by_type if rule.judges(type_))
 
+    def once(self, key: Hashable, make: Callable[[], _T]) -> _T:
+        """Return what was made under this key, made now where it was not: what many resources ask of the same stack."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
     def companions(self, target: Resource, types: Iterable[str], link: str) -> list[tuple[Resource, Fact]]:
         """Return the resources whose property ``link`` refers, or may refer, to the target, and whether it does.
 
         Where the engine names the resources that a property comes from, that decides; else the value does.
         """
-        names = {value for key in ("id", link) if isinstance(value := target[key].value, str)}
+        names = dict.fromkeys(value for key in ("id", link) if isinstance(value := target[key].value, str))
         found: list[tuple[Resource, Fact]] = []
         for type_ in types:
             links = self._links(type_, link)
@@ -89,7 +98,7 @@ class Graph:
             for resource in self._by_type.get(type_, ()):
                 value = resource[link].value
                 if origins := resource.links.get(link):
-                    for origin in origins:
+                    for origin in sorted(origins):
                         links.by_origin.setdefault(origin, []).append(resource)
                 elif value is UNKNOWN:
                     links.unknown.append(resource)

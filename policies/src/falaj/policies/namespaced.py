@@ -1,6 +1,7 @@
 """Where an object of Kubernetes lies, and which pods a selector chooses."""
 
-from falaj.policies.model import Resource
+from falaj.policies.links import Candidates
+from falaj.policies.model import Graph, Resource
 from falaj.policies.values import UNKNOWN, Fact, View, all_of
 
 NAMESPACE = "kubernetes:core/v1:Namespace"
@@ -12,6 +13,26 @@ def namespace_of(resource: Resource) -> View:
     if own.value is None:
         own = own.replaced(resource.provider["namespace"].value)
     return own.replaced("default") if own.value is None else own
+
+
+def near(graph: Graph, types: tuple[str, ...], place: View, *origins: str) -> list[Resource]:
+    """Return the objects that may lie in a namespace, by its name or by where their metadata comes from."""
+    found = graph.once(
+        ("near", types),
+        lambda: Candidates(
+            graph.of(types), lambda each: (namespace_of(each).value, *each.links.get("metadata", frozenset()))
+        ),
+    )
+    return found.meant_by(place.value, *origins)
+
+
+def around(graph: Graph, resource: Resource) -> list[Resource]:
+    """Return the namespaces that an object may lie in."""
+    found = graph.once(
+        "namespaces",
+        lambda: Candidates(graph.of((NAMESPACE,)), lambda each: (each["metadata"]["name"].value, each.urn)),
+    )
+    return found.meant_by(namespace_of(resource).value, *resource.links.get("metadata", frozenset()))
 
 
 def lies_in(resource: Resource, namespace: Resource) -> Fact:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from falaj.policies.model import Checks, Context, Resource, Rule, Severity, must, never, rule
-from falaj.policies.namespaced import beside, selects
+from falaj.policies.namespaced import beside, namespace_of, near, selects
 from falaj.policies.pods import pod_rule, pod_specs
 from falaj.policies.values import View, any_of
 
@@ -98,9 +98,8 @@ def budgeted(resource: Resource, context: Context) -> Checks:
     if several.truth is False:
         return
     labels = resource["spec"]["template"]["metadata"]["labels"]
-    found = any_of(
-        beside(resource, budget) & selects(budget["spec"]["selector"], labels) for budget in context.graph.of(_BUDGETS)
-    )
+    budgets = near(context.graph, _BUDGETS, namespace_of(resource))
+    found = any_of(beside(resource, budget) & selects(budget["spec"]["selector"], labels) for budget in budgets)
     yield must(found | ~several, "no PodDisruptionBudget selects its pods")
 
 

@@ -1,7 +1,7 @@
 """What rules inside a cluster: namespaces that restrict their pods and deny traffic."""
 
 from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
-from falaj.policies.namespaced import NAMESPACE, lies_in, namespace_of, same
+from falaj.policies.namespaced import NAMESPACE, around, lies_in, namespace_of, near, same
 from falaj.policies.pods import POD_TYPES
 from falaj.policies.values import Fact, all_of, any_of
 
@@ -46,16 +46,18 @@ def pod_security(namespace: Resource, _: Context) -> Checks:
 )
 def default_deny(resource: Resource, context: Context) -> Checks:
     """Pods are judged by their namespace; where another stack declares it, that stack knows."""
-    policies = list(context.graph.of((_NETWORK_POLICY,)))
+    graph = context.graph
     if resource.type == NAMESPACE:
+        policies = near(graph, (_NETWORK_POLICY,), resource["metadata"]["name"], resource.urn)
         for direction in _DIRECTIONS:
             denied = any_of(lies_in(policy, resource) & _denies(policy, direction) for policy in policies)
             yield must(denied, f"no NetworkPolicy denies {direction} by default")
         return
     place = namespace_of(resource)
-    declared = any_of(lies_in(resource, namespace) for namespace in context.graph.of((NAMESPACE,)))
+    declared = any_of(lies_in(resource, namespace) for namespace in around(graph, resource))
     by_default = place.equals("default")
     yield never(by_default & ~declared, "pods run in the namespace default")
+    policies = near(graph, (_NETWORK_POLICY,), place)
     denied = all_of(
         any_of(same(place, namespace_of(policy)) & _denies(policy, direction) for policy in policies)
         for direction in _DIRECTIONS
@@ -83,9 +85,12 @@ def tenant_bounds(namespace: Resource, context: Context) -> Checks:
     is_tenants = label.is_set()
     if is_tenants.truth is False:
         return
-    quota = any_of(lies_in(each, namespace) & _bounds_all(each) for each in context.graph.of((_QUOTA,)))
+    quotas, ranges = (
+        near(context.graph, (type_,), namespace["metadata"]["name"], namespace.urn) for type_ in (_QUOTA, _RANGE)
+    )
+    quota = any_of(lies_in(each, namespace) & _bounds_all(each) for each in quotas)
     yield must(~is_tenants | quota, "no ResourceQuota bounds its pods, cpu and memory")
-    ranged = any_of(lies_in(each, namespace) & each["spec"]["limits"].is_set() for each in context.graph.of((_RANGE,)))
+    ranged = any_of(lies_in(each, namespace) & each["spec"]["limits"].is_set() for each in ranges)
     yield must(~is_tenants | ranged, "no LimitRange bounds its containers")
 
 

@@ -1,8 +1,9 @@
 """Ways out of a network: each through a firewall that says what may leave."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from falaj.policies.links import sharing, targets
+from falaj.policies.links import Candidates, leading, sharing, targets
 from falaj.policies.model import Checks, Context, Graph, Resource, Rule, Severity, must, never, rule
 from falaj.policies.values import Fact, any_of
 
@@ -59,18 +60,45 @@ def _route(route: Resource, graph: Graph) -> Checks:
         leads & ~gateway["connectivityType"].equals("private")
         for gateway, leads in targets(graph, route, "natGatewayId", _NAT)
     )
-    for subnet, serves in _served(route, graph):
-        holds_nat = any_of(lies for _, lies in graph.companions(subnet, (_NAT,), "subnetId"))
-        yield never(to_internet & serves & ~holds_nat, "a route to the internet past the firewall")
-        is_firewalls = any_of(_maps(each, subnet) for each in graph.of((_FIREWALL,)))
-        yield never(to_nat & serves & ~is_firewalls, "a route to a NAT gateway past the firewall")
+    table = ("past the firewall", leading(route, "routeTableId"))
+    for without_nat, without_firewall in graph.once(table, lambda: _served(route, graph)):
+        yield never(to_internet & without_nat, "a route to the internet past the firewall")
+        yield never(to_nat & without_firewall, "a route to a NAT gateway past the firewall")
 
 
-def _served(route: Resource, graph: Graph) -> Iterator[tuple[Resource, Fact]]:
-    """Yield the subnets and whether the route's table is theirs."""
-    for association, same in sharing(graph, route, "routeTableId", _ASSOCIATION):
-        for subnet, lies in targets(graph, association, "subnetId", _SUBNET):
-            yield subnet, same & lies
+def _served(route: Resource, graph: Graph) -> list[tuple[Fact, Fact]]:
+    """Return, of each subnet, whether the route's table serves it without its holding a NAT gateway, or a firewall."""
+    found = (
+        (same & lies & ~_holds_nat(graph, subnet), same & lies & ~_is_firewalls(graph, subnet))
+        for association, same in sharing(graph, route, "routeTableId", _ASSOCIATION)
+        for subnet, lies in targets(graph, association, "subnetId", _SUBNET)
+    )
+    # Subnets that are alike are told once.
+    return list(dict.fromkeys(found))
+
+
+def _holds_nat(graph: Graph, subnet: Resource) -> Fact:
+    """Return whether a NAT gateway lies in the subnet."""
+    return graph.once(
+        ("holds a NAT gateway", subnet.urn),
+        lambda: any_of(lies for _, lies in graph.companions(subnet, (_NAT,), "subnetId")),
+    )
+
+
+def _is_firewalls(graph: Graph, subnet: Resource) -> Fact:
+    """Return whether a firewall has an endpoint in the subnet."""
+
+    def ask() -> Fact:
+        firewalls = graph.once("firewalls", lambda: Candidates(graph.of((_FIREWALL,)), _mapped))
+        return any_of(_maps(each, subnet) for each in firewalls.meant_by(subnet["id"].value, subnet.urn))
+
+    return graph.once(("firewall's", subnet.urn), ask)
+
+
+def _mapped(firewall: Resource) -> Iterator[Any]:
+    """Yield the ids or URNs of the subnets in which a firewall has endpoints."""
+    yield from firewall.links.get("subnetMappings", ())
+    yield from (mapping["subnetId"].value for mapping in firewall["subnetMappings"].each())
 
 
 def _guarded(graph: Graph, resource: Resource) -> Fact:

@@ -2,7 +2,7 @@
 
 import re
 
-from falaj.policies.links import sharing, targets
+from falaj.policies.links import leading, sharing, targets
 from falaj.policies.model import Checks, Context, Graph, Resource, Rule, Setting, Severity, must, never, rule
 from falaj.policies.values import Fact, any_of
 
@@ -118,11 +118,23 @@ def repaired(nodes: Resource, _: Context) -> Checks:
 
 def _is_public(graph: Graph, subnet: Resource) -> Fact:
     """Return whether the subnet's route table leads to an internet gateway, as far as the stack tells."""
-    return any_of(
-        serves & same & out
-        for association, serves in graph.companions(subnet, (_ASSOCIATION,), "subnetId")
-        for route, same in sharing(graph, association, "routeTableId", _ROUTE)
-        for _, out in targets(graph, route, "gatewayId", _GATEWAY)
+
+    def leads_out(association: Resource) -> Fact:
+        table = "routeTableId"
+        ways = (
+            same & out
+            for route, same in sharing(graph, association, table, _ROUTE)
+            for _, out in targets(graph, route, "gatewayId", _GATEWAY)
+        )
+        # Subnets share route tables.
+        return graph.once(("leads out", leading(association, table)), lambda: any_of(ways))
+
+    return graph.once(
+        ("public", subnet.urn),
+        lambda: any_of(
+            serves & leads_out(association)
+            for association, serves in graph.companions(subnet, (_ASSOCIATION,), "subnetId")
+        ),
     )
 
 
