@@ -1,10 +1,10 @@
 """Reports of an assessment, one module for each format."""
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Mapping
 
 from falaj.policies.assessment import Assessment
 from falaj.policies.errors import RefusedError
-from falaj.policies.report import findings, junit, oscal, page, sarif, sheet, table
 
 FORMATS: Mapping[str, str] = {
     "table": "findings.txt",
@@ -17,14 +17,17 @@ FORMATS: Mapping[str, str] = {
 }
 """The formats, each with the name of the file that a report in it has."""
 
-_WRITERS: Mapping[str, Callable[[Assessment], str]] = {
-    "table": table.render,
-    "json": findings.render,
-    "sarif": sarif.render,
-    "junit": junit.render,
-    "oscal": oscal.render,
-    "csv": sheet.render,
+# A run needs one or two of them, and what some import takes longer to load than a small stack to judge.
+_WRITERS: Mapping[str, str] = {
+    "table": "table",
+    "json": "findings",
+    "sarif": "sarif",
+    "junit": "junit",
+    "oscal": "oscal",
+    "html": "page",
+    "csv": "sheet",
 }
+"""The module of each format."""
 
 
 def render(assessment: Assessment, format: str, flow: str | None = None) -> str:
@@ -32,8 +35,7 @@ def render(assessment: Assessment, format: str, flow: str | None = None) -> str:
 
     Raises ``RefusedError`` for a format that there is not.
     """
-    if format == "html":
-        return page.render(assessment, flow)
     if format not in _WRITERS:
         raise RefusedError("format", format, f"must be one of {', '.join(FORMATS)}")
-    return _WRITERS[format](assessment)
+    writer = importlib.import_module(f"{__name__}.{_WRITERS[format]}")
+    return writer.render(assessment, flow) if format == "html" else writer.render(assessment)
