@@ -76,7 +76,7 @@ def check(
     \b
     Examples:
       pulumi stack export --file state.json && falaj-policy check --state state.json
-      pulumi preview --json > preview.json; falaj-policy check --preview preview.json --strict
+      pulumi preview --json --show-sames > preview.json; falaj-policy check --preview preview.json --strict
       falaj-policy check --stack prod --config policy.json --waivers waivers.toml
       falaj-policy check --state state.json --format sarif,html,oscal --output reports --checkov
     """

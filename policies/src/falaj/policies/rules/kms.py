@@ -22,6 +22,7 @@ _KEYS = (KEY, _EXTERNAL, _REPLICA, _EXTERNAL_REPLICA)
     ("A.8.24",),
     (KEY,),
     "Set enableKeyRotation to true.",
+    fix={"enableKeyRotation": True},
 )
 def rotation(key: Resource, _: Context) -> Checks:
     """Only symmetric encryption keys whose material AWS made itself can be rotated by it."""
