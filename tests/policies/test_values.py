@@ -77,3 +77,11 @@ def test_empty_values_are_not_set() -> None:
         *(False, False, False, False, None),
         *(True, True, True),
     ]
+
+
+def test_nothing_is_known_to_differ_from_what_is_not_known() -> None:
+    assert View("a").equals(UNKNOWN).truth is None
+    assert View(None).equals(UNKNOWN).truth is False
+    assert View("a").among(["b", UNKNOWN]).truth is None
+    assert View("a").among(["a", UNKNOWN]).truth is True
+    assert View("a").among(["b"]).truth is False

@@ -111,15 +111,17 @@ class View:
             return Fact(None, self.path)
 
     def equals(self, expected: Any) -> Fact:
-        """Return whether the value is the expected one."""
-        if self.value is UNKNOWN:
+        """Return whether the value is the expected one, which may be unknown itself."""
+        if self.value is UNKNOWN or (expected is UNKNOWN and self.value is not None):
             return Fact(None, self.path)
         return Fact(self.value is not None and self.value == expected, self.path)
 
     def among(self, allowed: Iterable[Any]) -> Fact:
-        """Return whether the value is one of the allowed ones."""
+        """Return whether the value is one of the allowed ones, some of which may be unknown."""
         choices = list(allowed)
-        return self.test(lambda value: value in choices)
+        found = self.test(lambda value: value in choices)
+        open_ = found.truth is False and self.value is not None and any(choice is UNKNOWN for choice in choices)
+        return Fact(None, self.path) if open_ else found
 
     def is_true(self) -> Fact:
         """Return whether it is switched on; some AWS types take that as text, in any of Go's spellings."""
