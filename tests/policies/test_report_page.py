@@ -105,6 +105,7 @@ def test_headings_go_down_one_level_at_a_time(text: str) -> None:
 def test_every_control_has_a_sign_and_a_word_for_its_state() -> None:
     text = render(sound(), "html")
     assert 'class="cell passed heat-0" data-control="A.8.24"' in text
+    assert 'class="cell passed-in-part heat-0" data-control="GDPR-5"' in text
     assert re.search(r'data-control="A\.8\.15".*?</span> no rule</span>', text)
 
 

@@ -131,7 +131,11 @@ def _cell(control: Control, findings: Sequence[Finding], ran: set[str]) -> Cell:
         return Cell(control, "failed", "✗", _heat(told["fail"], len(findings)), said)
     if told["undetermined"]:
         return Cell(control, "undetermined", "?", 0, said)
-    return Cell(control, "waived", "!", 0, said) if told["waived"] else Cell(control, "passed", "✓", 0, said)
+    if told["waived"]:
+        return Cell(control, "waived", "!", 0, said)
+    if control.assessed is Assessed.PARTLY:
+        return Cell(control, "passed in part", "✓", 0, f"{said}. {control.basis}")
+    return Cell(control, "passed", "✓", 0, said)
 
 
 def _heat(failed: int, judged: int) -> int:
