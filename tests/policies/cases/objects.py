@@ -67,16 +67,29 @@ CASES = [
             "FJ-S3-009",
             type_,
             _LOCKED,
-            {"rule": {"defaultRetention": {"mode": "GOVERNANCE", "days": 365.0}}},
+            {"rule": {"defaultRetention": {"mode": "COMPLIANCE"}}},
             {"rule": {"defaultRetention": {"mode": "COMPLIANCE", "years": UNKNOWN}}},
         )
         for type_ in (LOCK, "aws:s3/bucketObjectLockConfigurationV2:BucketObjectLockConfigurationV2")
+    ),
+    Case(
+        "FJ-S3-009",
+        [make(LOCK, _LOCKED)],
+        [make(LOCK, {"rule": {"defaultRetention": {"mode": "GOVERNANCE", "days": 365.0}}})],
+        [make(LOCK, {"rule": {"defaultRetention": {"mode": UNKNOWN, "days": 365.0}}})],
+        {"lockModes": ["COMPLIANCE"]},
     ),
     Case(
         "FJ-S3-010",
         trail(of_bucket(LOCK, _LOCKED)),
         trail(of_bucket(LOCK, _LOCKED, origin="another")),
         trail(make(LOCK, {"bucket": UNKNOWN} | _LOCKED, name="lock")),
+    ),
+    Case(
+        "FJ-S3-010",
+        trail(of_bucket(LOCK, _LOCKED)),
+        trail(of_bucket(LOCK, {"rule": {"defaultRetention": {"mode": "GOVERNANCE", "days": 365.0}}})),
+        trail(of_bucket(LOCK, {"rule": {"defaultRetention": {"mode": UNKNOWN, "days": 365.0}}})),
     ),
     Case(
         "FJ-S3-010",
@@ -146,7 +159,8 @@ MUTATIONS: list[tuple[str, list[str | int], Any, set[str]]] = [
     (VERSIONING, ["bucket"], "another", {"FJ-S3-007"}),
     (LIFECYCLE, ["bucket"], "another", {"FJ-S3-008"}),
     (LIFECYCLE, ["rules", 0, "noncurrentVersionExpiration"], None, {"FJ-S3-008"}),
-    (LOCK, ["rule", "defaultRetention", "mode"], "GOVERNANCE", {"FJ-S3-009"}),
+    (LOCK, ["rule", "defaultRetention", "days"], None, {"FJ-S3-009"}),
+    (LOCK, ["rule", "defaultRetention", "mode"], "GOVERNANCE", {"FJ-S3-010"}),
     (LOCK, ["rule"], None, {"FJ-S3-009"}),
     (BUCKET, ["website"], {"indexDocument": "index.html"}, {"FJ-S3-011"}),
     (BUCKET, ["acl"], "public-read", {"FJ-S3-012"}),

@@ -132,10 +132,10 @@ def _cell(control: Control, findings: Sequence[Finding], ran: set[str]) -> Cell:
     if told["undetermined"]:
         return Cell(control, "undetermined", "?", 0, said)
     if told["waived"]:
-        return Cell(control, "waived", "!", 0, said)
-    if control.assessed is Assessed.PARTLY:
-        return Cell(control, "passed in part", "✓", 0, f"{said}. {control.basis}")
-    return Cell(control, "passed", "✓", 0, said)
+        state, sign = "waived", "!"
+    else:
+        state, sign = ("passed in part" if control.assessed is Assessed.PARTLY else "passed"), "✓"
+    return Cell(control, state, sign, 0, said)
 
 
 def _heat(failed: int, judged: int) -> int:

@@ -1,7 +1,7 @@
 """Objects in buckets: kept in versions, locked, forgotten in the end, and reached by nobody unknown."""
 
 from falaj.policies.demands import companions_by, customer_key, demanded, none_of, not_off
-from falaj.policies.model import Checks, Context, Resource, Rule, Severity, must, never, rule
+from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
 from falaj.policies.rules.s3 import BUCKETS
 from falaj.policies.values import Fact, View, any_of
 
@@ -89,16 +89,26 @@ def _ends(part: View) -> Fact:
 
 @rule(
     "FJ-S3-009",
-    "Locks on objects are for a term, and nobody can lift them",
+    "Locks on objects are for a term, in a mode that is allowed",
     Severity.HIGH,
     ("A.5.33", "A.5.28"),
     _LOCKS,
-    "Set rule.defaultRetention with mode COMPLIANCE and days or years.",
+    "Set rule.defaultRetention with a mode of lockModes and days or years.",
+    settings={
+        "lockModes": Setting(
+            {
+                "type": "array",
+                "items": {"type": "string", "enum": ["COMPLIANCE", "GOVERNANCE"]},
+                "description": "Modes of object locks; COMPLIANCE alone where nobody at all may lift one",
+            },
+            ("COMPLIANCE", "GOVERNANCE"),
+        )
+    },
 )
-def locks(lock: Resource, _: Context) -> Checks:
-    """In governance mode whoever has one right more may delete."""
+def locks(lock: Resource, context: Context) -> Checks:
+    """In governance mode whoever has one right more may delete: FJ-S3-010 refuses it where trails are kept."""
     kept = lock["rule"]["defaultRetention"]
-    yield must(kept["mode"].equals("COMPLIANCE"), "some may delete what is locked")
+    yield must(kept["mode"].among(context.settings["lockModes"]), "the mode of the lock is not allowed")
     term = any_of(kept[unit].test(lambda number: float(number) > 0) for unit in ("days", "years"))
     yield must(term, "objects are locked for no term")
 
@@ -109,15 +119,18 @@ def locks(lock: Resource, _: Context) -> Checks:
     Severity.HIGH,
     ("A.5.33", "A.5.28", "A.8.15"),
     BUCKETS,
-    "Create the trail's bucket with objectLockEnabled and declare a BucketObjectLockConfiguration.",
+    "Create the trail's bucket with objectLockEnabled, and a BucketObjectLockConfiguration in mode COMPLIANCE.",
     reads=(_TRAIL, *_LOCKS),
 )
 def trail_locked(bucket: Resource, context: Context) -> Checks:
-    """What the lock says is judged on its own; a bucket that holds no trail of this stack is not judged."""
+    """In governance mode whoever has one right more may delete; a bucket that holds no trail is not judged."""
     trails = companions_by("bucket", bucket, context, (_TRAIL,), "s3BucketName")
     if trails:
         holds = any_of(refers for _, refers in trails)
-        locked = any_of(refers for _, refers in context.graph.companions(bucket, _LOCKS, "bucket"))
+        locked = any_of(
+            refers & lock["rule"]["defaultRetention"]["mode"].equals("COMPLIANCE")
+            for lock, refers in context.graph.companions(bucket, _LOCKS, "bucket")
+        )
         yield never(holds & ~locked, "whoever may delete objects may delete the trail")
 
 
