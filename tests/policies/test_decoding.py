@@ -64,3 +64,9 @@ def test_a_provider_s_configuration_is_read_out_of_its_json() -> None:
         "token": "{not json",
         "profile": UNKNOWN,
     }
+
+
+def test_an_account_that_was_configured_as_a_number_is_read_with_all_its_digits() -> None:
+    assert provider_values({"allowedAccountIds": "[12345678901, 123456789012]"}) == {
+        "allowedAccountIds": ["012345678901", "123456789012"]
+    }

@@ -98,7 +98,7 @@ def provider_from_struct(struct: Struct) -> dict[str, Any]:
 
 def provider_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a provider's configuration with what is JSON text read."""
-    return {key: _configured(from_json(value)) for key, value in values.items()}
+    return {key: _accounts(key, _configured(from_json(value))) for key, value in values.items()}
 
 
 def _configured(text: Any) -> Any:
@@ -109,3 +109,11 @@ def _configured(text: Any) -> Any:
         return from_json(json.loads(text))
     except ValueError:
         return text
+
+
+def _accounts(key: str, value: Any) -> Any:
+    """Return ids of accounts as the text that they are: `pulumi config` takes twelve digits for a number."""
+    if not key.endswith("AccountIds") or not isinstance(value, list):
+        return value
+    listed: list[Any] = value
+    return [f"{int(each):012d}" if isinstance(each, int | float) else each for each in listed]
