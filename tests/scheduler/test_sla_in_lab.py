@@ -140,6 +140,7 @@ def test_only_the_one_that_leads_writes_and_its_end_frees_the_lease(lab):
     with lab.scheduler("first") as first:
         until(lambda: first.leads, "the first leads")
         with lab.scheduler("second") as second:
+            lab.submit("holds", seconds=600)
             lab.submit("due", due=7200, expected_seconds="60")
             until(lambda: 'writes_total{outcome="written"}' in first.metrics(), "the first writes")
             assert not second.leads
