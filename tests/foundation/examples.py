@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,8 @@ class Example:
     def __init__(self, lab: RunningLab, name: str) -> None:
         self.lab, self.name = lab, name
         self._given: set[str] = set()
+        self.advisory: tuple[str, ...] = ()
+        """Rules that are told and stop nothing, for a choice that is unsafe on purpose."""
         self._selected = False
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -60,9 +63,13 @@ class Example:
         if not self._selected:
             self.run("pulumi", "stack", "select", "--create", "test", "--non-interactive")
             self._selected = True
-        return self.pulumi(
-            "up", "--yes", "--skip-preview", "--suppress-outputs", "--policy-pack", str(POLICIES), check=check, **config
-        )
+        policies = ["--policy-pack", str(POLICIES)]
+        with tempfile.TemporaryDirectory() as folder:
+            if self.advisory:
+                chosen = Path(folder) / "policy.json"
+                chosen.write_text(json.dumps(dict.fromkeys(self.advisory, "advisory")))
+                policies += ["--policy-pack-config", str(chosen)]
+            return self.pulumi("up", "--yes", "--skip-preview", "--suppress-outputs", *policies, check=check, **config)
 
     def changes(self, **config: str) -> dict[str, tuple[str, set[str]]]:
         """Return what a preview would do: operation and differing properties of each resource that does not stay."""

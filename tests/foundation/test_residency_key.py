@@ -132,6 +132,7 @@ def test_a_key_outside_aws_wants_a_store_that_is_connected_and_another_one_is_an
         XksProxyAuthenticationCredential={"AccessKeyId": "A" * 20, "RawSecretAccessKey": "B" * 43},
     )["CustomKeyStoreId"]
     wanted = {"origin": "external", "keyStoreId": store}
+    example.advisory = ("FJ-KMS-010",)  # it wants the stores outside AWS named beforehand
     early = example.up(check=False, xksKeyId="one", **wanted)
     assert early.returncode
     assert "CustomKeyStoreInvalidStateException" in early.stdout + early.stderr

@@ -311,6 +311,7 @@ def postgres() -> Iterator[postgres_server.Postgres]:
 
 def test_database_credentials_are_for_one_stage_of_one_team_and_end_with_their_lease(pods, example, postgres):
     config = {"databaseHost": "127.0.0.1", "databasePort": str(postgres.port), "databasePlainText": "true"}
+    example.advisory = ("FJ-VLT-018",)  # the database here has no TLS
     example.up(**config, databasePassword="vaults-own")
     assert example.changes(**config, databasePassword="vaults-own") == {}
 
