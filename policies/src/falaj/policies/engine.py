@@ -55,10 +55,6 @@ class Engine:
     def __init__(self, rules: Iterable[Rule], config: Config, waivers: Waivers) -> None:
         self.rules = tuple(rules)
         self.waivers = waivers
-        self.configure(config)
-
-    def configure(self, config: Config) -> None:
-        """Choose levels and values anew."""
         self._levels = {rule.id: config.level(rule) for rule in self.rules}
         # A rule has no clock: the day is the run's own, unless it was set.
         self.common = {"today": self.waivers.today.isoformat(), **config.common}

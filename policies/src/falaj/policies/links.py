@@ -1,27 +1,13 @@
 """Where a property of one resource leads: by where its value comes from, where the engine tells, else by value."""
 
-import weakref
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-from falaj.policies.model import Graph, Resource
+from falaj.policies.model import Graph, Links, Resource
 from falaj.policies.values import UNKNOWN, Fact
 
 Found = Iterator[tuple[Resource, Fact]]
 """Resources that are meant, or may be, and whether they are."""
-
-
-@dataclass(slots=True)
-class _Index:
-    """The resources of one type by one property."""
-
-    by_origin: dict[str, list[Resource]] = field(default_factory=dict[str, list[Resource]])
-    by_value: dict[str, list[Resource]] = field(default_factory=dict[str, list[Resource]])
-    unknown: list[Resource] = field(default_factory=list[Resource])
-
-
-_INDEXES: weakref.WeakKeyDictionary[Graph, dict[tuple[str, str], _Index]] = weakref.WeakKeyDictionary()
 
 
 def leading(resource: Resource, link: str) -> tuple[frozenset[str], str]:
@@ -69,11 +55,11 @@ def sharing(graph: Graph, resource: Resource, link: str, type_: str) -> Found:
     yield from ((other, Fact(None, link)) for other in open_ if not (origins and other.links.get(link)))
 
 
-def _index(graph: Graph, type_: str, key: str) -> _Index:
-    """Return the index, made once for each stack."""
-    indexes = _INDEXES.setdefault(graph, {})
-    if (type_, key) not in indexes:
-        indexes[type_, key] = index = _Index()
+def _index(graph: Graph, type_: str, key: str) -> Links:
+    """Return the index by values too where origins are known, made once for each stack."""
+
+    def make() -> Links:
+        index = Links()
         for resource in graph.of((type_,)):
             for urn in resource.links.get(key, ()):
                 index.by_origin.setdefault(urn, []).append(resource)
@@ -82,7 +68,9 @@ def _index(graph: Graph, type_: str, key: str) -> _Index:
                 index.by_value.setdefault(value, []).append(resource)
             elif value is UNKNOWN or key == "id":
                 index.unknown.append(resource)
-    return indexes[type_, key]
+        return index
+
+    return graph.once(("links", type_, key), make)
 
 
 class Candidates:

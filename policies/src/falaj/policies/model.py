@@ -56,7 +56,6 @@ class Graph:
         for resource in self.resources:
             self._by_type.setdefault(resource.type, []).append(resource)
         self.by_urn = {resource.urn: resource for resource in self.resources}
-        self._indexed: dict[tuple[str, str], _Links] = {}
         self._made: dict[Hashable, Any] = {}
 
     def of(self, types: Iterable[str]) -> Iterator[Resource]:
@@ -91,10 +90,11 @@ class Graph:
             found += ((resource, Fact(None, link)) for resource in links.unknown)
         return found
 
-    def _links(self, type_: str, link: str) -> "_Links":
+    def _links(self, type_: str, link: str) -> "Links":
         """Return where the property of all resources of a type leads, worked out once."""
-        if (type_, link) not in self._indexed:
-            self._indexed[type_, link] = links = _Links()
+
+        def make() -> Links:
+            links = Links()
             for resource in self._by_type.get(type_, ()):
                 value = resource[link].value
                 if origins := resource.links.get(link):
@@ -104,12 +104,14 @@ class Graph:
                     links.unknown.append(resource)
                 elif isinstance(value, str):
                     links.by_value.setdefault(value, []).append(resource)
-        return self._indexed[type_, link]
+            return links
+
+        return self.once(("companions", type_, link), make)
 
 
 @dataclass(slots=True)
-class _Links:
-    """Where one property of the resources of one type leads."""
+class Links:
+    """The resources of one type by where one of their properties leads."""
 
     by_origin: dict[str, list[Resource]] = field(default_factory=dict[str, list[Resource]])
     by_value: dict[str, list[Resource]] = field(default_factory=dict[str, list[Resource]])
