@@ -28,12 +28,12 @@ up: setup ## Bring the platform up on this machine (STACK=local; AWS=bridged: Ha
 	@$(LAB) exec -- $(BIN)/python stacks/deploy.py $(STACK)
 
 .PHONY: test
-test: setup ## Run every test, two files at a time: most of their time is waiting
+test: setup-training ## Run every test, two files at a time: most of their time is waiting
 	@$(LAB) install --aws bridged
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: check
-check: setup ## Lint, check the formatting and the types
+check: setup-training ## Lint, check the formatting and the types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/basedpyright
@@ -77,9 +77,11 @@ fidelity: setup ## Compare the emulated AWS provider with HashiCorp's, in two la
 	@$(BIN)/python tests/fidelity/fidelity.py $(FIDELITY_ARGS)
 
 .PHONY: lock
-lock: $(UV) ## Resolve every dependency again into the locks: the project's, and checkov's own
+lock: $(UV) ## Resolve every dependency again into the locks: the project's, the training runtime's, checkov's
 	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header --group pyproject.toml:dev \
 	    $(foreach member,$(MEMBERS),--no-emit-package falaj-$(member)) pyproject.toml --output-file requirements.lock
+	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header --group pyproject.toml:training \
+	    --no-emit-package falaj-training --constraint requirements.lock --output-file requirements-training.lock
 	@cd policies/src/falaj/policies/checkov && $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-annotate --no-header checkov.in --output-file checkov.lock
 
@@ -92,6 +94,15 @@ setup: .venv/.ready
 	@test -x $(BIN)/python || $(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
 	@VIRTUAL_ENV=.venv $(UV) pip sync --require-hashes requirements.lock
 	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --no-deps --no-build-isolation $(MEMBERS:%=--editable ./%)
+	@touch $@
+
+.PHONY: setup-training
+setup-training: .venv/.training
+
+.venv/.training: .venv/.ready requirements-training.lock training/pyproject.toml
+	@echo "Installing PyTorch and what else the training runtime needs (5.2 GB) into .venv"
+	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --require-hashes --requirement requirements-training.lock
+	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --no-deps --no-build-isolation --editable ./training
 	@touch $@
 
 $(CACHE)/uv/$(UV_VERSION)/bin/uv:

@@ -1,0 +1,1 @@
+"""The training runtime: one job file, from a laptop to a GPU fleet."""
