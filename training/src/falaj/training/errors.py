@@ -1,4 +1,4 @@
-"""Errors that a person can do something about: their text is all that the command line shows."""
+"""The errors that a person sees as one line."""
 
 
 class TrainingError(Exception):
@@ -6,7 +6,10 @@ class TrainingError(Exception):
 
 
 class RefusedError(TrainingError, ValueError):
-    """A value that somebody gave cannot be; the text names the field, the value and the remedy."""
+    """A refused value: which field, what it was, and what would be accepted."""
 
     def __init__(self, field: str, value: object, remedy: str) -> None:
-        super().__init__(f"{field} is {value!r}: it {remedy}")
+        super().__init__(f"{field} {remedy} (got {value!r})")
+        self.field = field
+        self.value = value
+        self.remedy = remedy
