@@ -6,6 +6,8 @@ from falaj.components import AuditTrail, AuditTrailArgs, KeyUse, Ownership, Regi
 
 config = pulumi.Config()
 regime: Regime = {"home_region": "me-central-1", "account_id": "123456789012"}
+if organization := config.get("organizationId"):
+    regime["organization_id"] = organization
 ownership: Ownership = {
     "owner": "security",
     "cost_centre": "cc-1000",
@@ -27,6 +29,8 @@ wanted: AuditTrailArgs = {
     "ownership": ownership,
     "data_events": (config.get("dataEvents") or "s3,ebs,lambda").split(","),
     "insights": config.get_bool("insights") or False,
+    # Run in the management account, whose trail then records what every account of the organization does.
+    "organization": organization is not None,
 }
 if days := config.get_int("recordDays"):
     wanted["record_days"] = days
