@@ -28,6 +28,8 @@ from falaj.components.crypto_shred import (
     data_under,
     keys_of_purpose,
     keys_of_tenant,
+    shared_with,
+    tenants_under,
 )
 from key_holders import Done, Holder, Kms, Transit
 
@@ -66,7 +68,7 @@ def _run(options: argparse.Namespace) -> int:
     holders = {key: _holder(key) for key in keys}
     states = {key: holder.state(key) for key, holder in holders.items()}
     if not (options.yes or options.cancel):
-        print(preview(resources, keys, states, days))  # noqa: T201 - a command speaks to a person
+        print(preview(resources, keys, states, days, options.tenant))  # noqa: T201 - a command speaks to a person
         print(f"\nNothing was changed. To make it unreadable, repeat the name: --yes {named}")  # noqa: T201 - the same
         return 0
     # The record is opened first: nothing is done that could not be written down.
@@ -84,8 +86,9 @@ def preview(
     keys: Sequence[ShreddableKey],
     states: dict[ShreddableKey, str],
     days: int | None,
+    tenant: str | None = None,
 ) -> str:
-    """Return what becomes unreadable and when, and what stays readable."""
+    """Return what becomes unreadable and when, and what stays readable; ``tenant`` is whose keys they are."""
     lost = [data for key in keys for data in data_under(resources, key)]
     parts = [
         table(
@@ -95,6 +98,12 @@ def preview(
         "Becomes unreadable:\n" + (_data(lost) if lost else "  nothing that this stack made"),
     ]
     notes = [f"{data.place}: {data.note}" for data in lost if data.note]
+    for key in keys:
+        if users := tenants_under(resources, key):
+            notes.append(f"under the key {key.purpose} lie folders of {', '.join(users)}: all of them go")
+    if tenant and (shared := shared_with(resources, tenant, keys)):
+        purposes = ", ".join(key.purpose for key in shared)
+        notes.append(f"the folders of {tenant} under {purposes} stay readable, as these keys are not its own")
     if copies := copies_that_stay(resources, keys):
         notes.append(f"copies in {', '.join(copies)} are under another key and stay readable until they expire")
     if any(key.kind is KeyKind.TRANSIT for key in keys):

@@ -83,6 +83,63 @@ def test_a_tenant_s_preview_says_that_vault_has_no_way_back(keeper, capfd):
     assert "log events  /falaj/flow  restricted      datasets" in shown.partition("Stays readable")[2]
 
 
+def grant(tenant, *arns):
+    return {
+        "urn": f"urn:pulumi:prod::falaj::aws:iam/rolePolicy:RolePolicy::{tenant}-reach-train",
+        "type": "aws:iam/rolePolicy:RolePolicy",
+        "parent": TENANT.replace("vision", tenant),
+        "inputs": {"policy": json.dumps({"Statement": [{"Effect": "Allow", "Resource": arn} for arn in arns]})},
+    }
+
+
+def a_tenant(name):
+    return {"urn": TENANT.replace("vision", name), "type": "falaj:index:Tenant", "outputs": {"namespace": name}}
+
+
+def a_key(purpose, identifier):
+    """Return a KMS key of the stack and its ARN."""
+    arn = ARN.replace("k1", identifier)
+    key = RESOURCES[0] | {
+        "urn": f"urn:pulumi:prod::falaj::aws:kms/key:Key::{purpose}",
+        "id": identifier,
+        "inputs": {"tags": {"purpose": purpose, "classification": "restricted"}},
+        "outputs": {"arn": arn},
+    }
+    return key, arn
+
+
+def test_a_shared_store_s_key_is_of_all_tenants_folders_and_the_preview_names_them(keeper, monkeypatch, capfd):
+    shared = [*RESOURCES, a_tenant("speech"), grant("vision", ARN, "arn:aws:s3:::x/vision/*"), grant("speech", ARN)]
+    monkeypatch.setattr(shred, "exported", lambda stack, project: {"resources": shared})
+    assert shred.main(["prod", "--key", "datasets"]) == 0
+    assert "under the key datasets lie folders of speech, vision: all of them go" in capfd.readouterr().out
+    assert shred.main(["prod", "--tenant", "vision"]) == 0
+    shown = capfd.readouterr().out
+    assert "the folders of vision under datasets stay readable, as these keys are not its own" in shown
+    assert shred.main(["prod", "--tenant", "vision", "--yes", "vision"]) == 0
+    assert [told[:2] for told in keeper.told] == [("destroy", "prod-transit/vision")]
+
+
+def test_a_store_named_after_a_tenant_is_its_own_and_goes_with_it(keeper, monkeypatch, capfd):
+    key, arn = a_key("bucket-vision", "k2")
+    own = [*RESOURCES, key, grant("vision", arn)]
+    monkeypatch.setattr(shred, "exported", lambda stack, project: {"resources": own})
+    assert shred.main(["prod", "--tenant", "vision"]) == 0
+    shown = capfd.readouterr().out
+    assert "under the key bucket-vision lie folders of vision: all of them go" in shown
+    assert "as these keys are not" not in shown
+    assert shred.main(["prod", "--tenant", "vision", "--yes", "vision"]) == 0
+    assert [told[1] for told in keeper.told] == [arn, "prod-transit/vision"]
+
+
+def test_a_tenant_s_key_in_vault_is_of_the_classification_in_its_name(keeper, monkeypatch, capfd):
+    transit = RESOURCES[3] | {"inputs": {"backend": "prod-transit", "name": "vision.internal"}}
+    monkeypatch.setattr(shred, "exported", lambda stack, project: {"resources": [*RESOURCES[:3], transit]})
+    assert shred.main(["prod", "--tenant", "vision", "--yes", "vision"]) == 0
+    evidence = json.loads(capfd.readouterr().out.splitlines()[1])
+    assert (evidence["key"]["identifier"], evidence["classification"]) == ("prod-transit/vision.internal", "internal")
+
+
 def test_with_the_name_repeated_it_does_so_and_prints_the_evidence(keeper, capfd):
     assert shred.main(["prod", "--key", "datasets", "--yes", "datasets"]) == 0
     assert keeper.told == [("destroy", ARN, 30)]

@@ -4,11 +4,13 @@ Data is destroyed by destroying the one key that it was encrypted with. That is 
 it is a command (``stacks/shred.py``) and not a component, which would destroy at the wrong moment, or again.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from falaj.components.classification import Classification
 from falaj.components.errors import ConfigError
 
 State = Mapping[str, Any]
@@ -17,6 +19,9 @@ _KMS_KEYS = ("aws:kms/key:Key", "aws:kms/externalKey:ExternalKey")
 _ALIAS = "aws:kms/alias:Alias"
 _TRANSIT_KEY = "vault:transit/secretBackendKey:SecretBackendKey"
 _VAULT = "aws:backup/vault:Vault"
+_GRANT = "aws:iam/rolePolicy:RolePolicy"
+_OWN = ("{0}", "tenant-{0}", "bucket-{0}", "files-{0}")
+"""Purposes of the KMS keys that are a tenant's own; the platform names a store's key ``bucket-<purpose>``."""
 
 
 class KeyKind(StrEnum):
@@ -127,25 +132,38 @@ def keys_of_purpose(resources: Sequence[State], purpose: str) -> list[Shreddable
 
 
 def keys_of_tenant(resources: Sequence[State], tenant: str) -> list[ShreddableKey]:
-    """Return the keys of a tenant: KMS keys whose purpose is the tenant, and its transit keys in Vault."""
-    components = {
-        resource["urn"]: str(resource.get("outputs", {}).get("namespace", _name(resource)))
-        for resource in resources
-        if resource["type"] == "falaj:index:Tenant"
-    }
+    """Return the keys of a tenant: KMS keys whose purpose is named after it, and its transit keys in Vault."""
+    components = _tenants(resources)
     if tenant not in components.values():
         known = ", ".join(sorted(components.values())) or "none"
         raise ConfigError("--tenant", tenant, f"must be a tenant of the stack, which has {known}")
-    own = [key for key in kms_keys(resources) if key.purpose in (tenant, f"tenant-{tenant}")]
+    own = [key for key in kms_keys(resources) if key.purpose in {each.format(tenant) for each in _OWN}]
     for resource in resources:
         if resource["type"] == _TRANSIT_KEY and components.get(resource.get("parent", "")) == tenant:
             inputs = resource["inputs"]
-            classification = _labels(resources, resource["parent"]).get("classification", "")
             name = str(inputs["name"])
-            own.append(ShreddableKey(KeyKind.TRANSIT, name, f"{inputs['backend']}/{name}", classification))
+            # A tenant has a key for each classification, which the key's name ends in.
+            level = name.rpartition(".")[2]
+            if level not in set(Classification):
+                level = _labels(resources, resource["parent"]).get("classification", "")
+            own.append(ShreddableKey(KeyKind.TRANSIT, name, f"{inputs['backend']}/{name}", level))
     if not own:
         raise ConfigError("--tenant", tenant, "must have a key of its own; this tenant's data is under shared keys")
     return own
+
+
+def tenants_under(resources: Sequence[State], key: ShreddableKey) -> list[str]:
+    """Return the tenants whose roles may use a KMS key: each has a folder under it that goes with it."""
+    components = _tenants(resources)
+    grants = (each for each in resources if each["type"] == _GRANT and each.get("parent") in components)
+    return sorted({components[each["parent"]] for each in grants if key.identifier in _granted(each)})
+
+
+def shared_with(resources: Sequence[State], tenant: str, own: Sequence[ShreddableKey]) -> list[ShreddableKey]:
+    """Return the KMS keys that a tenant uses and that are not its own: what it keeps under them stays readable."""
+    mine = {key.identifier for key in own}
+    others = [key for key in kms_keys(resources) if key.identifier not in mine]
+    return [key for key in others if tenant in tenants_under(resources, key)]
 
 
 _LINK = "aws:fsx/dataRepositoryAssociation:DataRepositoryAssociation"
@@ -207,6 +225,22 @@ def _tags(resource: State) -> dict[str, str]:
     """Return the tags, those of the provider's default too."""
     found = resource.get("outputs", {}).get("tagsAll") or resource.get("inputs", {}).get("tags") or {}
     return {str(name): str(value) for name, value in found.items()}
+
+
+def _tenants(resources: Sequence[State]) -> dict[str, str]:
+    """Return the names of the tenants by the URNs of their components."""
+    return {
+        resource["urn"]: str(resource.get("outputs", {}).get("namespace", _name(resource)))
+        for resource in resources
+        if resource["type"] == "falaj:index:Tenant"
+    }
+
+
+def _granted(grant: State) -> set[str]:
+    """Return what a role's policy names as resources."""
+    statements = json.loads(grant["inputs"]["policy"])["Statement"]
+    named = (each.get("Resource", []) for each in statements)
+    return {str(one) for each in named for one in (each if isinstance(each, list) else [each])}
 
 
 def _labels(resources: Sequence[State], urn: str) -> dict[str, str]:
