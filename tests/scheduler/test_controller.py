@@ -125,7 +125,9 @@ def look(api: Api, *, leads: bool = True, registry: CollectorRegistry | None = N
         while cluster.silent > 5:
             pass
         metrics = Metrics(registry or CollectorRegistry())
-        Controller(cluster, leader, Policy(), metrics, writes_per_second=10_000, clock=lambda: NOW).round(stop)
+        Controller(cluster, leader, Policy(), metrics, writes_per_second=10_000, writers=1, clock=lambda: NOW).round(
+            stop
+        )
     finally:
         stop.set()
 

@@ -1,9 +1,11 @@
 """The loop: look, decide, tell, write. All that counts is in the cluster, so that a kill loses nothing."""
 
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from kubernetes.client.exceptions import ApiException
 
@@ -17,6 +19,8 @@ from falaj.scheduler.policy import Policy
 
 SILENCE = 120.0
 """Seconds without a word of the API server after which nothing is decided: it would be decided on old facts."""
+WRITERS = 8
+"""How many writes are under way at once: one alone would wait for the API server most of its time."""
 _CONFLICT, _GONE = 409, 404
 _FAULTS_OF_ONE = (400, 500)
 """Answers that are about the one object that was written, and not about the API server."""
@@ -36,11 +40,13 @@ class Controller:
         *,
         interval: float = 2,
         writes_per_second: float = 50,
+        writers: int = WRITERS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._cluster, self._leader, self._policy, self._metrics = cluster, leader, policy, metrics
         self._interval, self._pace, self._clock = interval, 1 / writes_per_second, clock
         self._batch = max(1, round(writes_per_second * interval))
+        self._pool = ThreadPoolExecutor(writers, thread_name_prefix="writer")
         self._written: dict[str, str] = {}
         self.beat = time.monotonic()
         """When the loop last went round."""
@@ -79,11 +85,28 @@ class Controller:
         with self._metrics.decide.time():
             decisions = [each for each in decide(works, now, self._policy) if each.work.uid not in self._written]
         self._metrics.left.set(max(0, len(decisions) - self._batch))
-        for decision in decisions[: self._batch]:
-            if stop.is_set() or not self._leader.leads:
+        for _, wave in itertools.groupby(decisions[: self._batch], key=lambda decision: decision.wave):
+            self._carry_out_all(wave, now, stop)
+
+    def _carry_out_all(self, decisions: Iterable[Decision], now: float, stop: threading.Event) -> None:
+        """Carry out decisions side by side, and wait for all; after one that failed no further one is begun."""
+        failed = threading.Event()
+
+        def carry_out(decision: Decision) -> None:
+            if stop.is_set() or failed.is_set() or not self._leader.leads:
                 return
-            self._carry_out(decision, now)
+            try:
+                self._carry_out(decision, now)
+            except BaseException:
+                failed.set()
+                raise
+
+        begun: list[Future[None]] = []
+        for decision in decisions:
+            begun.append(self._pool.submit(carry_out, decision))
             stop.wait(self._pace)
+        for each in begun:
+            each.result()
 
     def _carry_out(self, decision: Decision, now: float) -> None:
         """Tell, then write: killed in between it is told again under the same name, and so only once."""
