@@ -12,6 +12,7 @@ STORE = {"bucket": "models", "arn": "arn:aws:s3:::models", "classification": "re
 ACCESS = {"cluster": CLUSTER, "regime": REGIME, "stores": [{"store": STORE, "key": KEY}]}
 STAGES = {"train": ["trainer"], "serve": ["server", "canary"]}
 ARGS = {"ownership": OWNERSHIP, "gpus": 4, "service_accounts": [], "stages": STAGES, "access": ACCESS}
+BOUNDARY = "arn:aws:iam::123456789012:policy/test-region-guard"
 OBJECTS = "arn:aws:s3:::models/vision/*"
 
 
@@ -53,6 +54,30 @@ def test_each_service_account_gets_its_stage_s_role(run, engine, providers):
     }
     assert found == {("vision", account, "falaj-test") for account in ("trainer", "server", "canary")}
     assert not any(each.get("disableSessionTags") for each in engine.all("PodIdentityAssociation"))
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_every_role_of_a_tenant_carries_its_boundary(run, engine, providers, later):
+    boundary = pulumi.Output.from_input(BOUNDARY) if later else BOUNDARY
+    run(lambda: Tenant("vision", {**ARGS, "permissions_boundary": boundary}, providers()).namespace)
+    roles = [args.inputs for args in engine.made if args.typ == "aws:iam/role:Role"]
+    assert [role["permissionsBoundary"] for role in roles] == [BOUNDARY, BOUNDARY]
+
+
+def test_without_a_boundary_its_roles_are_bound_by_their_policies_alone(run, engine, providers):
+    run(lambda: Tenant("vision", ARGS, providers()).namespace)
+    assert not [args for args in engine.made if "permissionsBoundary" in args.inputs]
+
+
+@pytest.mark.parametrize("boundary", ["test-region-guard", "arn:aws:iam::aws:policy/AdministratorAccess"])
+def test_a_boundary_that_is_no_policy_of_the_account_is_refused(run, engine, providers, boundary):
+    with pytest.raises(ConfigError) as refused:
+        run(lambda: Tenant("vision", {**ARGS, "permissions_boundary": boundary}, providers()))
+    assert str(refused.value) == (
+        "vision.permissions_boundary must be the ARN of a policy of the account, such as policy_arn of a RegionGuard"
+        f" that is a boundary (got {boundary!r})"
+    )
+    assert not [args for args in engine.made if not args.typ.startswith("pulumi:providers:")]
 
 
 def test_who_serves_reads_and_who_trains_writes_too_in_the_tenants_folder_alone(run, engine, providers):

@@ -2,10 +2,12 @@
 
 import pytest
 from asked import ACCOUNT, ELSEWHERE, HOME, KEY, OTHER_KEY, OTHERS, REGIME, STRANGERS, request, role, service
-from simulator import Decision
+from simulator import FULL_ACCESS, Decision
 
+from falaj.components import RegionGuardMode
 from falaj.components.key_policy import key_policy
 from falaj.components.key_uses import KeyUse
+from falaj.components.region_guard import guard_policy
 from falaj.components.tenant_access import Folder, pod_permissions, pod_trust
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/vision-identity-train"
@@ -100,3 +102,71 @@ def test_the_store_s_key_is_used_through_s3_of_the_home_region_for_the_store(iam
     assert not uses("kms:Decrypt", arn="arn:aws:s3:::prod-datasets")
     assert not uses("kms:Decrypt", key=OTHER_KEY)
     assert not uses("kms:CreateGrant")
+
+
+GUARD = guard_policy(RegionGuardMode.PERMISSION_BOUNDARY, REGIME, "prod-region-guard")
+THROUGH_S3 = {
+    "kms:ViaService": f"s3.{HOME}.amazonaws.com",
+    "kms:EncryptionContext:aws:s3:arn": BUCKET,
+    "aws:RequestedRegion": HOME,
+}
+WITH_OBJECTS = (
+    *("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:GetObjectTagging", "s3:GetObjectVersion"),
+    *("s3:ListMultipartUploadParts", "s3:PutObject"),
+)
+DONE_BY_PODS = {
+    **{action: (f"{BUCKET}/vision/weights", request()) for action in WITH_OBJECTS},
+    "s3:ListBucket": (BUCKET, request() | {"s3:prefix": "vision/runs"}),
+    "kms:Decrypt": (KEY, THROUGH_S3),
+    "kms:GenerateDataKey": (KEY, THROUGH_S3),
+}
+"""What a pod that trains does with its store."""
+
+
+def bounded(iam, action: str, resource: str, context: dict[str, str], *, careless: bool = False) -> Decision:
+    """Decide what a pod does whose role carries the guard's boundary; somebody careless granted it everything."""
+    who = role("vision-identity-train")
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
+    trusted = {"Version": "2012-10-17", "Statement": [trust]}
+    asked_too = {"kms": key_policy(REGIME, [KeyUse.S3]), "sts": trusted if ":role/" in resource else None}
+    return iam.decide(
+        who.arn,
+        action,
+        resource,
+        account=ACCOUNT,
+        identity_policies=[pod_permissions(REGIME, "vision", WRITES), *([FULL_ACCESS] if careless else [])],
+        resource_policy=asked_too.get(action.partition(":")[0]),
+        permission_boundaries=[GUARD],
+        context=who.context | context,
+    )
+
+
+@pytest.mark.parametrize("action", DONE_BY_PODS)
+def test_what_a_tenant_s_pods_do_passes_the_guard_s_boundary(iam, action):
+    resource, context = DONE_BY_PODS[action]
+    assert bounded(iam, action, resource, context)
+
+
+def test_everything_that_a_pod_is_granted_is_proven_to_pass_the_boundary():
+    granted = {action for each in pod_permissions(REGIME, "vision", WRITES)["Statement"] for action in each["Action"]}
+    assert granted == set(DONE_BY_PODS)
+
+
+def test_a_boundary_leaves_a_pod_to_ask_sts_who_it_is(iam):
+    assert bounded(iam, "sts:GetCallerIdentity", "*", {"aws:RequestedRegion": HOME}, careless=True)
+
+
+@pytest.mark.parametrize("action", ["s3:PutObject", "kms:Decrypt"])
+def test_a_grant_that_somebody_adds_takes_a_pod_to_no_other_region(iam, action):
+    resource, context = DONE_BY_PODS[action]
+    assert bounded(iam, action, resource, context, careless=True)
+    abroad = {"aws:RequestedRegion": ELSEWHERE, "kms:ViaService": f"s3.{ELSEWHERE}.amazonaws.com"}
+    told = context | {key: value for key, value in abroad.items() if key in context}
+    assert "permissionBoundary:HomeRegionOnly" in bounded(iam, action, resource, told, careless=True).denied_by
+
+
+def test_a_grant_that_somebody_adds_makes_no_role_that_is_not_bound(iam):
+    new, at_home = f"arn:aws:iam::{ACCOUNT}:role/new", {"aws:RequestedRegion": HOME}
+    refused = bounded(iam, "iam:CreateRole", new, at_home, careless=True)
+    assert refused.denied_by == ("permissionBoundary:BoundaryOnNewIdentities",)
+    assert bounded(iam, "sts:AssumeRole", new, at_home, careless=True)

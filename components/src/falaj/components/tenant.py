@@ -11,7 +11,7 @@ from falaj.components.classification import Classification
 from falaj.components.errors import ConfigError
 from falaj.components.ownership import Ownership, labels
 from falaj.components.refs import QueuesRef, TenantRef, VaultRef, pick
-from falaj.components.tenant_access import TenantAccess, check_access, tenant_access
+from falaj.components.tenant_access import TenantAccess, check_access, check_boundary, tenant_access
 from falaj.components.tenant_bounds import bound_tenant, container_limits, forbidden_priorities, tenant_quota
 from falaj.components.tenant_network import NetworkOpening, check_openings, network_policies
 from falaj.components.tenant_roles import Role, bind_people
@@ -71,6 +71,8 @@ class TenantArgs(TypedDict):
     """Where the tenant's keys and secrets are: ``ref`` of a ``SecretsVault``. Default: the tenant has none."""
     access: NotRequired[TenantAccess]
     """What the tenant's service accounts reach in AWS, by stage. Default: nothing."""
+    permissions_boundary: NotRequired[pulumi.Input[str]]
+    """ARN of the policy that bounds its roles in AWS, as a ``RegionGuard`` makes one. Default: none."""
 
 
 class Tenant(pulumi.ComponentResource):
@@ -111,6 +113,9 @@ class Tenant(pulumi.ComponentResource):
         openings = check_openings(f"{name}.openings", args.get("openings", []))
         if "access" in args:
             check_access(f"{name}.access", args["access"], list(stages), classification)
+        boundary = None
+        if "permissions_boundary" in args:
+            boundary = check_boundary(f"{name}.permissions_boundary", args["permissions_boundary"])
         queue = queue_of(name, space, args["queues"]) if "queues" in args else None
         tags = labels(f"{name}.ownership", args["ownership"], classification)
 
@@ -144,7 +149,14 @@ class Tenant(pulumi.ComponentResource):
             tenant_in_vault(name, space, args["vault"], stages=stages, data=data, opts=child)
         if "access" in args:
             tenant_access(
-                name, space, args["access"], stages=stages, classification=classification, tags=tags, opts=child
+                name,
+                space,
+                args["access"],
+                stages=stages,
+                classification=classification,
+                boundary=boundary,
+                tags=tags,
+                opts=child,
             )
 
         # What runs in the tenant waits for its bounds: a pod never precedes its quota. Names are known at preview.

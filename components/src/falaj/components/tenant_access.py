@@ -1,6 +1,7 @@
 """What a tenant's service accounts reach in AWS: the tenant's folder of named stores, through Pod Identity."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
@@ -15,6 +16,7 @@ from falaj.components.refs import ClusterRef, KeyRef, StoreRef, key_arn, pick
 from falaj.components.regime import Regime, check_regime
 from falaj.components.vault_policies import PipelineStage
 
+_POLICY = re.compile(r"arn:aws:iam::\d{12}:policy/[\w+=,.@/-]+")
 _READERS = (PipelineStage.EVALUATE, PipelineStage.SERVE)
 _WRITERS = (PipelineStage.PREPARE, PipelineStage.TRAIN, PipelineStage.WORKLOAD)
 _READ = ["s3:GetObject", "s3:GetObjectTagging", "s3:GetObjectVersion"]
@@ -79,6 +81,14 @@ def check_access(
                 key_arn(f"{here}.key", key, Classification(store["classification"]))
 
 
+def check_boundary(field: str, boundary: pulumi.Input[str]) -> pulumi.Input[str]:
+    """Return the ARN of a permission boundary, refusing one that is known and no policy of an account."""
+    if isinstance(boundary, str) and not _POLICY.fullmatch(boundary):
+        remedy = "must be the ARN of a policy of the account, such as policy_arn of a RegionGuard that is a boundary"
+        raise ConfigError(field, boundary, remedy)
+    return boundary
+
+
 def tenant_access(
     name: str,
     tenant: str,
@@ -86,6 +96,7 @@ def tenant_access(
     *,
     stages: Mapping[PipelineStage, Sequence[str]],
     classification: Classification,
+    boundary: pulumi.Input[str] | None,
     tags: dict[str, str],
     opts: pulumi.ResourceOptions,
 ) -> None:
@@ -105,6 +116,7 @@ def tenant_access(
             assume_role_policy=cluster.apply(
                 lambda known, accounts=accounts: json.dumps(pod_trust(regime, str(known), tenant, accounts))
             ),
+            permissions_boundary=boundary,
             tags=tags | {"tenant": tenant, "stage": stage.value},
             opts=opts,
         )
