@@ -132,6 +132,16 @@ def test_a_store_named_after_a_tenant_is_its_own_and_goes_with_it(keeper, monkey
     assert [told[1] for told in keeper.told] == [arn, "prod-transit/vision"]
 
 
+def test_a_store_named_after_a_tenant_that_another_one_uses_is_not_its_own(keeper, monkeypatch, capfd):
+    key, arn = a_key("bucket-vision", "k2")
+    lent = [*RESOURCES, key, a_tenant("speech"), grant("vision", arn), grant("speech", arn)]
+    monkeypatch.setattr(shred, "exported", lambda stack, project: {"resources": lent})
+    assert shred.main(["prod", "--tenant", "vision"]) == 0
+    assert "the folders of vision under bucket-vision stay readable" in capfd.readouterr().out
+    assert shred.main(["prod", "--tenant", "vision", "--yes", "vision"]) == 0
+    assert [told[1] for told in keeper.told] == ["prod-transit/vision"]
+
+
 def test_a_tenant_s_key_in_vault_is_of_the_classification_in_its_name(keeper, monkeypatch, capfd):
     transit = RESOURCES[3] | {"inputs": {"backend": "prod-transit", "name": "vision.internal"}}
     monkeypatch.setattr(shred, "exported", lambda stack, project: {"resources": [*RESOURCES[:3], transit]})

@@ -132,12 +132,15 @@ def keys_of_purpose(resources: Sequence[State], purpose: str) -> list[Shreddable
 
 
 def keys_of_tenant(resources: Sequence[State], tenant: str) -> list[ShreddableKey]:
-    """Return the keys of a tenant: KMS keys whose purpose is named after it, and its transit keys in Vault."""
+    """Return the keys of a tenant: KMS keys named after it that no other tenant uses, and its transit keys in Vault."""
     components = _tenants(resources)
     if tenant not in components.values():
         known = ", ".join(sorted(components.values())) or "none"
         raise ConfigError("--tenant", tenant, f"must be a tenant of the stack, which has {known}")
-    own = [key for key in kms_keys(resources) if key.purpose in {each.format(tenant) for each in _OWN}]
+    named = {each.format(tenant) for each in _OWN}
+    own = [
+        key for key in kms_keys(resources) if key.purpose in named and not set(tenants_under(resources, key)) - {tenant}
+    ]
     for resource in resources:
         if resource["type"] == _TRANSIT_KEY and components.get(resource.get("parent", "")) == tenant:
             inputs = resource["inputs"]
