@@ -22,12 +22,18 @@ def test_a_registry_lives_as_it_was_asked_for(bridged):
     look_at_mirrors(ecr, key)
     look_at_the_registry(ecr)
 
-    changed = example.changes(scanning="continuous", quayPrefix="mirror-of-quay", movingTag="edge-*")
+    more = {"scanning": "continuous", "quayPrefix": "mirror-of-quay", "movingTag": "edge-*"}
+    changed = example.changes(**more)
     assert changed["images-scanning"][0] == "update"
     assert changed["images-k8s-template"] == ("update", {"imageTagMutabilityExclusionFilters[0].filter"})
     # Another prefix is another mirror: its images are elsewhere.
     assert changed["images-mirror-of-quay-rule"][0] == "create"
     assert changed["images-quay-rule"][0] == "delete"
+    example.up(**more)
+    assert example.changes(**more) == {}
+    look_at_repositories(ecr, key, example.outputs()["repositories"][OWN])
+    look_at_mirrors(ecr, key, quay="mirror-of-quay", moving="edge-*")
+    look_at_the_registry(ecr, quay="mirror-of-quay", scanning="ENHANCED")
 
     ecr.put_image_tag_mutability(repositoryName=OWN, imageTagMutability="MUTABLE")
     ecr.delete_registry_policy()
@@ -40,6 +46,7 @@ def test_a_registry_lives_as_it_was_asked_for(bridged):
     assert example.changes()["images-vision-detector"][0] == "replace"
     example.up()
     look_at_repositories(ecr, key, example.outputs()["repositories"][OWN])
+    look_at_mirrors(ecr, key)
     look_at_the_registry(ecr)
 
     example.destroy()
@@ -64,11 +71,11 @@ def look_at_repositories(ecr, key, url):
         assert lifecycle == lifecycle_policy(100, 14)
 
 
-def look_at_mirrors(ecr, key):
+def look_at_mirrors(ecr, key, quay="quay", moving="nightly-*"):
     rules = ecr.describe_pull_through_cache_rules()["pullThroughCacheRules"]
     assert {rule["ecrRepositoryPrefix"]: rule["upstreamRegistryUrl"] for rule in rules} == {
         "k8s": "registry.k8s.io",
-        "quay": "quay.io",
+        quay: "quay.io",
         "ecr-public": "public.ecr.aws",
         "github": "ghcr.io",
     }
@@ -78,15 +85,15 @@ def look_at_mirrors(ecr, key):
     assert len(templates) == 4
     for template in templates:
         assert template["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
-        assert template["imageTagMutabilityExclusionFilters"] == [{"filter": "nightly-*", "filterType": "WILDCARD"}]
+        assert template["imageTagMutabilityExclusionFilters"] == [{"filter": moving, "filterType": "WILDCARD"}]
         assert template["encryptionConfiguration"] == {"encryptionType": "KMS", "kmsKey": key}
         assert {"Key": "owner", "Value": "ml-platform"} in template["resourceTags"]
         assert json.loads(template["repositoryPolicy"]) == repository_policy(REGIME, shared=False)
 
 
-def look_at_the_registry(ecr):
+def look_at_the_registry(ecr, quay="quay", scanning="BASIC"):
     policy = json.loads(ecr.get_registry_policy()["policyText"])
-    assert policy == registry_policy(REGIME, ["k8s", "quay", "ecr-public", "github"], [])
-    assert ecr.get_registry_scanning_configuration()["scanningConfiguration"]["scanType"] == "BASIC"
+    assert policy == registry_policy(REGIME, ["k8s", quay, "ecr-public", "github"], [])
+    assert ecr.get_registry_scanning_configuration()["scanningConfiguration"]["scanType"] == scanning
     assert ecr.get_account_setting(name="REGISTRY_POLICY_SCOPE")["value"] == "V2"
     assert ecr.describe_registry()["replicationConfiguration"] == {"rules": []}
