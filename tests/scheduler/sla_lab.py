@@ -126,6 +126,11 @@ class SlaLab:
         assert len(set(reasons)) == len(reasons), f"told twice: {reasons}"
         return {each["reason"]: each["message"] for each in ours}
 
+    def lease_holder(self) -> str:
+        """Return who leads by the lease, or nothing where it is free."""
+        where = ("get", "lease", "falaj-scheduler", "--namespace", "falaj-system")
+        return self.kubectl(*where, "--output", "jsonpath={.spec.holderIdentity}")
+
     def clear(self) -> None:
         """Take all jobs away."""
         self.kubectl("delete", "jobs", "--all", "-n", NAMESPACE, "--wait=true")
