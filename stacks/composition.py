@@ -69,6 +69,8 @@ class Platform:
             outputs["registry"] = made.registry.registry
         if made.records:
             outputs["recordsBucket"] = made.records.bucket
+        if made.boundary:
+            outputs["boundaryArn"] = made.boundary
         return outputs
 
 
@@ -102,6 +104,7 @@ def compose(config: PlatformConfig, providers: Providers) -> Platform:
         keys,
         foundation.stores,
         foundation.registry,
+        foundation.boundary,
         on_aws=on_aws,
         on_cluster=on_cluster,
     )

@@ -10,26 +10,26 @@ from falaj.components import (
     AuditTrailArgs,
     Backup,
     Classification,
+    ConfigError,
     CostBudget,
     DataStore,
     DataStoreArgs,
     DetectiveBaseline,
     FileSystemKind,
     ImageRegistry,
-    KeyUse,
     Network,
     NetworkArgs,
     Ownership,
     Regime,
     RegionGuard,
+    RegionGuardMode,
     ResidencyKey,
+    ResidencyKeyArgs,
     SharedFileSystem,
     SharedFileSystemArgs,
-    StoreKind,
 )
+from key_plan import backed_up, key_plan
 from platform_config import FileSystemConfig, PlatformConfig, StoreConfig
-
-_BACKED_UP = (StoreKind.DATASET, StoreKind.MODEL_ARTIFACTS)
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class Foundation:
     detectors: DetectiveBaseline | None
     backups: Mapping[str, Backup]
     guard: RegionGuard | None
+    boundary: pulumi.Output[str] | None
+    """ARN of the permission boundary that the guard is, if it is one."""
     budgets: Mapping[str, CostBudget]
 
 
@@ -65,6 +67,8 @@ def lay_foundation(site: Site) -> Foundation:
     records = _records(site, keys)
     network = _network(site, keys["network"])
     stores = {store.purpose: _store(site, store, keys[f"bucket-{store.purpose}"]) for store in config.stores}
+    guard = _guard(site)
+    bounds = guard and config.guard and config.guard.mode is RegionGuardMode.PERMISSION_BOUNDARY
     return Foundation(
         keys=keys,
         network=network,
@@ -76,52 +80,32 @@ def lay_foundation(site: Site) -> Foundation:
         registry=_registry(site, keys),
         records=records,
         detectors=_detectors(site, records),
-        backups={level.value: _backup(site, level, keys[f"backup-{level}"]) for level in _backed_up(config)},
-        guard=_guard(site),
+        backups={level.value: _backup(site, level, keys[f"backup-{level}"]) for level in backed_up(config)},
+        guard=guard,
+        boundary=guard.policy_arn if guard and bounds else None,
         budgets=_budgets(site),
     )
 
 
 def _keys(site: Site) -> dict[str, ResidencyKey]:
-    """Make one key for each purpose: losing or destroying one touches nothing else."""
-    linked = {system.store for system in site.config.file_systems}
-    firewall = [KeyUse.NETWORK_FIREWALL] if site.config.network.allowed_domains else []
-    uses: dict[str, tuple[list[KeyUse], Classification]] = {
-        "network": ([KeyUse.LOGS, *firewall], site.config.classification),
-        "cluster": ([KeyUse.EKS, KeyUse.LOGS], site.config.classification),
-        "nodes": ([KeyUse.EBS], site.config.classification),
-    }
-    for store in site.config.stores:
-        # A file system reads and writes the objects of the bucket that it is linked to.
-        linked_by = [KeyUse.FSX] if store.purpose in linked else []
-        uses[f"bucket-{store.purpose}"] = ([KeyUse.S3, *linked_by], store.classification)
-    for system in site.config.file_systems:
-        of_kind = KeyUse.EFS if system.kind is FileSystemKind.HOME else KeyUse.FSX
-        uses[f"files-{system.name}"] = ([of_kind], system.classification)
-    if site.config.registry:
-        uses["images"] = ([KeyUse.ECR], site.config.classification)
-    if site.config.records:
-        told = [KeyUse.GUARDDUTY, KeyUse.SNS, KeyUse.MACIE] if site.config.records.detectors else []
-        uses["records"] = (
-            [KeyUse.S3, KeyUse.CLOUDTRAIL, KeyUse.CONFIG, KeyUse.LOGS, *told],
-            site.config.records.classification,
-        )
-    for level in _backed_up(site.config):
-        uses[f"backup-{level}"] = ([KeyUse.BACKUP], level)
-    return {
-        purpose: ResidencyKey(
-            purpose,
-            {
-                "purpose": purpose,
-                "used_by": [*used_by],
-                "classification": classification,
-                "regime": site.regime,
-                "ownership": site.ownership,
-            },
-            site.opts,
-        )
-        for purpose, (used_by, classification) in uses.items()
-    }
+    """Make the keys, each administered and used by whom the configuration names."""
+    plan, named = key_plan(site.config), site.config.keys
+    for purpose in named.users:
+        if purpose not in plan:
+            raise ConfigError("falaj:keys.users", purpose, f"must be named by the purpose of a key: {', '.join(plan)}")
+    keys: dict[str, ResidencyKey] = {}
+    for purpose, (used_by, classification) in plan.items():
+        args: ResidencyKeyArgs = {
+            "purpose": purpose,
+            "used_by": [*used_by],
+            "classification": classification,
+            "administrators": named.administrators,
+            "users": named.users.get(purpose, []),
+            "regime": site.regime,
+            "ownership": site.ownership,
+        }
+        keys[purpose] = ResidencyKey(purpose, args, site.opts)
+    return keys
 
 
 def _network(site: Site, key: ResidencyKey) -> Network:
@@ -249,15 +233,6 @@ def _backup(site: Site, level: Classification, key: ResidencyKey) -> Backup:
         {"classification": level, "key": key.ref, "regime": site.regime, "ownership": site.ownership},
         site.opts,
     )
-
-
-def _backed_up(config: PlatformConfig) -> list[Classification]:
-    """Return the classifications of what backups take in, each of which has a vault and a key of its own."""
-    if not config.backups:
-        return []
-    levels = {store.classification for store in config.stores if store.kind in _BACKED_UP}
-    levels |= {system.classification for system in config.file_systems if system.kind is FileSystemKind.HOME}
-    return [level for level in Classification if level in levels]
 
 
 def _guard(site: Site) -> RegionGuard | None:

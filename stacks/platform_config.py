@@ -1,11 +1,12 @@
 """The one typed description of a platform, read from the stack's configuration; the same program serves them all."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from falaj.components import (
     Addon,
@@ -31,6 +32,15 @@ from sharing_config import (
 NAMESPACE = "falaj"
 
 
+def _principal(value: str) -> str:
+    if not re.fullmatch(r"arn:aws:iam::\d{12}:(role|user)/[\w+=,.@/-]+", value):
+        raise ValueError(f"must be the ARN of an IAM role or user, without a wildcard (got {value})")
+    return value
+
+
+Principal = Annotated[str, AfterValidator(_principal)]
+
+
 class Environment(StrEnum):
     """Where the platform runs in the life of a change."""
 
@@ -54,6 +64,27 @@ class RegimeConfig(Section):
     home_region: str
     account_id: str
     organization_id: str | None = None
+
+
+class KeysConfig(Section):
+    """Who administers the platform's keys, and who uses which: ARNs of roles that exist already.
+
+    Users are named by the key's purpose, as in the output ``keyArns``. A purpose that is not named is used by whom IAM
+    of the account grants it, as the platform does for the roles that it makes for pods, nodes and services.
+    """
+
+    administrators: list[Principal] = []
+    users: dict[Name, Annotated[list[Principal], Field(min_length=1)]] = {}
+
+    @field_validator("users")
+    @classmethod
+    def _nobody_is_both(cls, value: dict[str, list[str]], info: ValidationInfo) -> dict[str, list[str]]:
+        for purpose, users in value.items():
+            for user in users:
+                if user in info.data.get("administrators", []):
+                    remedy = "must be others than the administrators: who could use the key could also change who may"
+                    raise ValueError(f"{purpose} {remedy} (got {user})")
+        return value
 
 
 class NetworkConfig(Section):
@@ -168,6 +199,7 @@ class PlatformConfig(Section):
     cost_centre: str
     classification: Classification = Classification.RESTRICTED
     regime: RegimeConfig
+    keys: KeysConfig = Field(default=KeysConfig(), validate_default=True)
     network: NetworkConfig
     cluster: ClusterConfig
     stores: list[StoreConfig]
@@ -184,6 +216,19 @@ class PlatformConfig(Section):
     autoscaler: AutoscalerConfig | None = None
     tenants: list[TenantConfig]
     services: list[ServiceConfig] = []
+
+    @field_validator("keys")
+    @classmethod
+    def _keys_have_administrators_of_the_account(cls, value: KeysConfig, info: ValidationInfo) -> KeysConfig:
+        """Refuse principals of another account, and no administrators where people's data is."""
+        environment, regime = info.data.get("environment"), info.data.get("regime")
+        if environment in (Environment.STAGING, Environment.PROD) and not value.administrators:
+            remedy = f"must name who administers keys in {environment}, the role that runs Pulumi among them"
+            raise ValueError(f"administrators {remedy} (got none)")
+        for name in [*value.administrators, *(user for users in value.users.values() for user in users)]:
+            if regime and name.split(":")[4] != regime.account_id:
+                raise ValueError(f"must be of the account {regime.account_id}, which alone uses the keys (got {name})")
+        return value
 
     @field_validator("stores", "file_systems", "pools", "departments", "tenants", "services")
     @classmethod

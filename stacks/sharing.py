@@ -51,6 +51,8 @@ class Ground:
     keys: Mapping[str, ResidencyKey]
     stores: Mapping[str, DataStore]
     registry: ImageRegistry | None
+    boundary: pulumi.Output[str] | None
+    """ARN of the policy that bounds the roles of tenants."""
     on_aws: pulumi.ResourceOptions
     on_cluster: pulumi.ResourceOptions
 
@@ -262,6 +264,8 @@ def _tenant(tenant: TenantConfig, ground: Ground, queues: GpuQueues) -> TenantAr
         args["department"] = tenant.department
     if tenant.data:
         args["data"] = [*tenant.data]
+    if ground.boundary:
+        args["permissions_boundary"] = ground.boundary
     if tenant.stores:
         args["access"] = {
             "cluster": ground.cluster.ref,

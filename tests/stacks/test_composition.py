@@ -1,5 +1,6 @@
 """The whole platform of each environment, against a stand-in for the engine."""
 
+import json
 from collections import Counter
 
 import pulumi
@@ -7,9 +8,10 @@ import pytest
 import yaml
 from pulumi.runtime import mocks
 from recording import Recorder
-from test_platform_config import raw
+from test_platform_config import ROLES, raw
 
 from composition import compose
+from falaj.components import ConfigError
 from platform_config import Environment, read_config
 from targets import make_providers
 
@@ -35,13 +37,13 @@ def platform(tmp_path):
         "VAULT_ADDR": "https://127.0.0.1:8200",
     }
 
-    def make(environment):
+    def make(environment, **changes):
         recorder = Recorder()
         mocks.set_mocks(recorder)
         outputs = []
 
         def program():
-            config = read_config(raw(environment, target="lab"))
+            config = read_config(raw(environment, target="lab", **changes))
             made = compose(config, make_providers(config, variables))
             return pulumi.Output.from_input(made.outputs()).apply(outputs.append)
 
@@ -93,6 +95,80 @@ def test_every_taggable_resource_says_whose_it_is_and_how_sensitive(platform):
             assert {"owner", "cost-centre", "environment", "classification"} <= args.inputs["tags"].keys(), args.name
         if args.typ.startswith("kubernetes:"):
             assert {"owner", "classification"} <= args.inputs["metadata"]["labels"].keys(), args.name
+
+
+def principals(key, sid):
+    """Return whom a statement of a key's policy is for."""
+    (found,) = [each for each in json.loads(key["policy"])["Statement"] if each["Sid"] == sid]
+    return found["Principal"]["AWS"]
+
+
+def keys_of(made):
+    """Return the keys by their purpose."""
+    return {args.inputs["tags"]["purpose"]: args.inputs for args in made if args.typ == "aws:kms/key:Key"}
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_every_key_is_administered_by_whom_the_environment_names_and_by_nobody_else(platform, environment):
+    made, outputs = platform(environment)
+    keys, named = keys_of(made), read_config(raw(environment)).keys
+    assert keys.keys() == outputs["keyArns"].keys()
+    for key in keys.values():
+        assert principals(key, "Administer") == named.administrators
+
+
+def test_records_are_read_by_auditors_and_stores_by_whom_iam_lets(platform):
+    made, _ = platform("prod")
+    keys = keys_of(made)
+    for sid in ("ReadTrails", "UseThroughS3"):
+        assert principals(keys["records"], sid) == [f"{ROLES}/auditor"]
+    assert principals(keys["bucket-models"], "UseThroughS3") == "arn:aws:iam::123456789012:root"
+
+
+@pytest.mark.parametrize("environment", ["local", "dev"])
+def test_where_nobody_is_named_iam_of_the_account_decides_on_keys(platform, environment):
+    made, _ = platform(environment)
+    assert {principals(key, "Administer") for key in keys_of(made).values()} == {"arn:aws:iam::123456789012:root"}
+
+
+def test_users_of_a_key_that_the_platform_does_not_have_are_refused(platform):
+    users = {"attic": [f"{ROLES}/auditor"]}
+    with pytest.raises(ConfigError) as refused:
+        platform("local", keys={"users": users})
+    assert str(refused.value).startswith("falaj:keys.users must be named by the purpose of a key: network, cluster, ")
+    assert str(refused.value).endswith("(got 'attic')")
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_the_organization_is_in_the_policy_of_every_key_bucket_and_endpoint(platform, environment):
+    made, _ = platform(environment)
+    organization = read_config(raw(environment)).regime.organization_id
+    kinds = ("aws:kms/key:Key", "aws:s3/bucketPolicy:BucketPolicy", "aws:ec2/vpcEndpoint:VpcEndpoint")
+    policies = [(args.name, args.inputs["policy"]) for args in made if args.typ in kinds]
+    assert policies
+    for name, policy in policies:
+        assert '"aws:PrincipalOrgID"' in policy, name
+        assert organization in policy, name
+
+
+def test_the_roles_of_tenants_carry_the_guard_s_boundary_which_others_find_too(platform):
+    made, outputs = platform("prod")
+    roles = {
+        args.name: args.inputs for args in made if args.typ == "aws:iam/role:Role" and "stage" in args.inputs["tags"]
+    }
+    assert {role["tags"]["tenant"] for role in roles.values()} == {"vision", "speech", "language", "fraud"}
+    (boundary,) = {role["permissionsBoundary"] for role in roles.values()}
+    assert boundary == outputs["boundaryArn"]
+    assert boundary.endswith(":region-guard-boundary")
+
+
+@pytest.mark.parametrize(
+    "guard", [None, {"mode": "service-control-policy", "targets": ["ou-ab12-cdef3456"]}], ids=["none", "organization's"]
+)
+def test_a_guard_that_is_no_boundary_is_carried_by_no_role(platform, guard):
+    made, outputs = platform("prod", guard=guard)
+    assert not [args.name for args in made if "permissionsBoundary" in args.inputs]
+    assert "boundaryArn" not in outputs
 
 
 def test_the_local_platform_serves_on_two_pods(platform):

@@ -8,6 +8,7 @@ import yaml
 
 from platform_config import Environment, PlatformConfigError, Target, read_config
 
+ROLES = "arn:aws:iam::123456789012:role"
 STACKS = Path(__file__).parents[2] / "stacks"
 
 
@@ -79,6 +80,26 @@ def test_settings_of_other_namespaces_are_none_of_its_business():
         ({"stores__0__kind": "attic"}, "falaj:stores[0].kind should be 'dataset', 'model-artifacts', 'logs' or"),
         ({"budget": {"monthlyUsd": 0, "emails": []}}, "falaj:budget.monthlyUsd should be greater than or equal to 1"),
         ({"services__0__replicas": 13}, "falaj:services detector needs 1 GPUs more than vision has"),
+        (
+            {"keys": {"administrators": ["platform-deployer"]}},
+            "falaj:keys.administrators[0] must be the ARN of an IAM role or user, without a wildcard"
+            " (got platform-deployer)",
+        ),
+        (
+            {"keys": {"users": {"records": [f"{ROLES}/*"]}}},
+            f"falaj:keys.users.records[0] must be the ARN of an IAM role or user, without a wildcard (got {ROLES}/*)",
+        ),
+        ({"keys": {"users": {"records": []}}}, "falaj:keys.users.records List should have at least 1 item"),
+        (
+            {"keys": {"administrators": [f"{ROLES}/one"], "users": {"records": [f"{ROLES}/one"]}}},
+            "falaj:keys.users records must be others than the administrators: who could use the key could also change"
+            f" who may (got {ROLES}/one)",
+        ),
+        (
+            {"keys": {"administrators": ["arn:aws:iam::999999999999:role/one"]}},
+            "falaj:keys must be of the account 123456789012, which alone uses the keys"
+            " (got arn:aws:iam::999999999999:role/one)",
+        ),
         ({"stores": "{not json"}, "falaj:stores should be a valid list"),
     ],
 )
@@ -87,6 +108,24 @@ def test_a_wrong_setting_is_refused_in_one_line_with_its_path(changes, message):
         read_config(raw(**changes))
     assert str(refused.value).startswith(message)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+@pytest.mark.parametrize("keys", [None, {}, {"users": {"records": [f"{ROLES}/auditor"]}}])
+def test_keys_of_people_s_data_have_administrators_who_are_named(environment, keys):
+    with pytest.raises(PlatformConfigError) as refused:
+        read_config(raw(environment, keys=keys))
+    assert str(refused.value) == (
+        f"falaj:keys administrators must name who administers keys in {environment}, the role that runs Pulumi among"
+        " them (got none)"
+    )
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_what_holds_people_s_data_names_its_organization_and_the_deployer_as_administrator(environment):
+    config = read_config(raw(environment))
+    assert config.regime.organization_id
+    assert set(config.cluster.administrators) <= set(config.keys.administrators)
 
 
 def test_every_wrong_setting_is_named_at_once():
