@@ -1,4 +1,4 @@
-"""Crypto-shredding for real: a data set's objects in S3 under a destroyed key, and a tenant's key in OpenBao."""
+"""Crypto-shredding for real: a data set's objects in S3 under a destroyed key, a deployed tenant's keys in OpenBao."""
 
 import json
 import sys
@@ -9,14 +9,22 @@ import pytest
 from botocore.exceptions import ClientError
 from examples import EXAMPLES, Example
 from hvac.exceptions import InvalidRequest
+from pods import Pod
 
-from falaj.components import ConfigError
-from falaj.components.crypto_shred import KeyKind, ShreddableKey
 from falaj.lab.testing import RunningLab, temporary_lab
 
 pytestmark = pytest.mark.lab
 STACKS = Path(__file__).parents[2] / "stacks"
 NAME = "crypto-shred"
+TENANTS = "secrets-vault"
+
+
+def shred(example: Example, *arguments: str, code: int = 0) -> str:
+    """Run the command on the example's stack and return what it said."""
+    command = [sys.executable, str(STACKS / "shred.py"), "test", "--project", str(EXAMPLES / example.name), *arguments]
+    done = example.run(*command, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 class DataSets:
@@ -25,6 +33,7 @@ class DataSets:
     def __init__(self, lab: RunningLab) -> None:
         self.example = Example(lab, NAME)
         self.example.up()
+        assert self.example.changes() == {}
         self.buckets = {name: self.example.outputs()[name] for name in ("voices", "images")}
         self.s3, self.kms = self.example.aws("s3"), self.example.aws("kms")
         for name in self.buckets:
@@ -41,10 +50,7 @@ class DataSets:
             return error.response["Error"]["Code"]
 
     def shred(self, *arguments: str, code: int = 0) -> str:
-        command = [sys.executable, str(STACKS / "shred.py"), "test", "--project", str(EXAMPLES / NAME), *arguments]
-        done = self.example.run(*command, check=False)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        return shred(self.example, *arguments, code=code)
 
     def end(self) -> None:
         for bucket in self.buckets.values():
@@ -101,36 +107,60 @@ def test_a_data_set_is_shredded_brought_back_and_shredded_and_the_other_stays(da
 
 
 @pytest.fixture(scope="module")
-def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
-    with temporary_lab(tmp_path_factory.mktemp("openbao") / "state", only=["openbao"]) as running:
+def vault_and_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
+    """A lab that is an OpenBao and a cluster without nodes, for tenants with keys and pods that log in."""
+    only = ["openbao", "kube-apiserver", "kube-controller-manager"]
+    with temporary_lab(tmp_path_factory.mktemp("openbao") / "state", only=only) as running:
         yield running
 
 
-def test_a_tenant_s_key_in_vault_goes_at_once_and_for_ever(openbao, monkeypatch):
-    monkeypatch.syspath_prepend(str(STACKS))
-    from key_holders import Transit
+def test_a_deployed_tenant_is_shredded_for_ever_and_another_one_s_data_stays_readable(vault_and_cluster, tmp_path):
+    example = Example(vault_and_cluster, TENANTS)
+    example.up()
+    pods = {team: Pod(example, team, "trainer", f"{team}.train") for team in ("vision", "vision-two")}
+    keys = {team: [f"{team}.{level}" for level in ("internal", "restricted")] for team in pods}
+    written = {key: pods[team].encrypt(key, f"of {key}") for team in pods for key in keys[team]}
 
-    vault = Example(openbao, NAME).vault
-    vault.sys.enable_secrets_engine("transit", path="dev-transit")
-    transit, at = vault.secrets.transit, {"mount_point": "dev-transit"}
-    encrypted = {}
-    for name in ("vision", "audio"):
-        transit.create_key(name=name, **at)
-        answer = transit.encrypt_data(name=name, plaintext="ZGF0YQ==", **at)
-        encrypted[name] = answer["data"]["ciphertext"]
+    shown = shred(example, "--tenant", "vision")
+    lost, _, stays = shown.partition("Stays readable")
+    for key in keys["vision"]:
+        assert f"dev-transit/{key}" in lost
+    assert "at once, nothing brings it back" in lost
+    assert "secrets at the tenant's paths in Vault are under Vault's own key" in lost
+    assert "vision-two" not in shown and "nothing" in stays
+    assert "must repeat what becomes unreadable: vision" in shred(
+        example, "--tenant", "vision", "--yes", "vision-two", code=2
+    )
+    assert "must be a tenant of the stack, which has vision, vision-two" in shred(example, "--tenant", "audio", code=2)
+    assert all(pods["vision"].decrypt(key, written[key]) == f"of {key}" for key in keys["vision"])
 
-    holder, key = Transit(vault), ShreddableKey(KeyKind.TRANSIT, "vision", "dev-transit/vision", "restricted")
-    assert holder.state(key) == "version 1"
-    assert holder.destroy(key, 30).action == "destroy"
-    assert holder.state(key) == "gone"
-    assert holder.destroy(key, 30).action is None
-    with pytest.raises(ConfigError, match="Vault deletes at once"):
-        holder.bring_back(key)
-    assert holder.actor().startswith("vault:")
+    record = tmp_path / "shred.jsonl"
+    done = ("--tenant", "vision", "--yes", "vision", "--record", str(record))
+    assert shred(example, *done).count("unreadable now and for ever") == 2
+    for key in keys["vision"]:
+        with pytest.raises(InvalidRequest, match="key not found"):
+            pods["vision"].decrypt(key, written[key])
+        assert pods["vision-two"].decrypt(key.replace("vision", "vision-two"), written[f"vision-two.{level(key)}"])
+    assert shred(example, *done).count("unreadable already") == 2
+    assert "must name a key that is still there" in shred(example, "--tenant", "vision", "--cancel", code=2)
+    lines = [json.loads(line) for line in record.read_text().splitlines()]
+    assert [(line["action"], line["key"]["identifier"], line["classification"]) for line in lines] == [
+        ("destroy", f"dev-transit/{key}", level(key)) for key in keys["vision"]
+    ]
+    assert all(line["actor"].startswith("vault:") for line in lines)
 
-    with pytest.raises(InvalidRequest):
-        transit.decrypt_data(name="vision", ciphertext=encrypted["vision"], **at)
-    transit.create_key(name="vision", **at)
-    with pytest.raises(InvalidRequest):
-        transit.decrypt_data(name="vision", ciphertext=encrypted["vision"], **at)
-    assert transit.decrypt_data(name="audio", ciphertext=encrypted["audio"], **at)["data"]["plaintext"] == "ZGF0YQ=="
+    # Whoever leaves the tenant in the program gets new, empty keys, which read nothing of before.
+    assert {name for name, (step, _) in example.drift().items() if step == "delete"} == {
+        f"vision-key-{level(key)}" for key in keys["vision"]
+    }
+    example.up()
+    for key in keys["vision"]:
+        assert pods["vision"].decrypt(key, pods["vision"].encrypt(key, "new")) == "new"
+        with pytest.raises(InvalidRequest):
+            pods["vision"].decrypt(key, written[key])
+    example.destroy()
+
+
+def level(key: str) -> str:
+    """Return the classification at the end of the name of a tenant's key."""
+    return key.rpartition(".")[2]

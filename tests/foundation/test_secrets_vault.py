@@ -1,6 +1,5 @@
 """SecretsVault on a real OpenBao, with real tokens of service accounts: who reaches what, and who does not."""
 
-import base64
 import json
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 from examples import Example
+from pods import Pod
 
 from falaj.lab.testing import RunningLab, temporary_lab
 
@@ -23,32 +23,6 @@ pytestmark = pytest.mark.lab
 TEAMS = ("vision", "vision-two")
 """The second team's name begins with the first one's."""
 REFUSED = hvac.exceptions.Forbidden
-
-
-class Pod:
-    """What a pod of a service account can do in Vault."""
-
-    def __init__(self, example: Example, namespace: str, account: str, role: str, audience: str = "vault") -> None:
-        told = example.run("kubectl", "create", "token", account, "--namespace", namespace, f"--audience={audience}")
-        env = example.lab.env
-        self.client = hvac.Client(url=env["VAULT_ADDR"], verify=env["VAULT_CACERT"])
-        self.login = self.client.auth.kubernetes.login(role, told.stdout.strip(), mount_point="dev-kubernetes")["auth"]
-
-    def read(self, path: str) -> dict:
-        return self.client.read(path)["data"]
-
-    def write(self, path: str, **data) -> dict:
-        return self.client.write_data(path, data=data)["data"]
-
-    def encrypt(self, key: str, text: str = "weights") -> str:
-        plain = base64.b64encode(text.encode()).decode()
-        return self.write(f"dev-transit/encrypt/{key}", plaintext=plain)["ciphertext"]
-
-    def decrypt(self, key: str, ciphertext: str) -> str:
-        return base64.b64decode(self.write(f"dev-transit/decrypt/{key}", ciphertext=ciphertext)["plaintext"]).decode()
-
-    def certificate(self, role: str, name: str, **more) -> dict:
-        return self.write(f"dev-pki/issue/{role}", common_name=name, **more)
 
 
 class Pods:
