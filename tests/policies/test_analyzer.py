@@ -19,6 +19,7 @@ from falaj.policies.values import Fact
 KEY = "aws:kms/key:Key"
 BUCKET = "aws:s3/bucket:Bucket"
 BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
+SSE = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "hunter2"}
 TAGS = {"owner": "team", "classification": "internal"}
 SOUND_KEY = {"enableKeyRotation": True, "tags": TAGS}
@@ -128,12 +129,12 @@ def test_an_unknown_does_not_hide_another_resource_s_failure_in_the_stack() -> N
     stack = [
         (BUCKET, "first", {"bucket": "first"}),
         (BUCKET, "second", {"bucket": "second"}),
-        ("aws:s3/bucketOwnershipControls:BucketOwnershipControls", "owned", {"rule": UNKNOWN_STRING_VALUE}),
+        (SSE, "encrypted", {"rules": UNKNOWN_STRING_VALUE}),
     ]
-    response = only("FJ-S3-006").stack(*stack, links={"owned": urn(BUCKET, "first")})
+    response = only("FJ-S3-004").stack(*stack, links={"encrypted": urn(BUCKET, "first")})
     (failure,) = (each for each in response.diagnostics if each.enforcementLevel == analyzer_pb2.MANDATORY)
     assert failure.urn == urn(BUCKET, "second")
-    (undecided,) = (each for each in response.diagnostics if "undetermined: rule." in each.message)
+    (undecided,) = (each for each in response.diagnostics if "undetermined: rules" in each.message)
     assert undecided.urn == urn(BUCKET, "first")
 
 

@@ -5,14 +5,26 @@ import pytest
 from falaj.policies.clear_text import assigns_secret, is_literal, is_secret_flag, looks_secret, names_secret
 
 
-@pytest.mark.parametrize("name", ["DB_PASSWORD", "apiKey", "api-key", "client.secret", "HF_TOKEN", "passphrase"])
+@pytest.mark.parametrize(
+    "name", ["DB_PASSWORD", "apiKey", "api-key", "client.secret", "HF_TOKEN", "passphrase", "REDIS_PWD", "DB_PASS"]
+)
 def test_names_of_secrets_are_known_in_every_spelling(name: str) -> None:
     assert names_secret(name)
 
 
 @pytest.mark.parametrize(
     "name",
-    ["TOKENIZERS_PARALLELISM", "max-tokens", "MAX_TOKENS", "tokenFile", "secretName", "passwordPolicy", "token_url"],
+    [
+        "TOKENIZERS_PARALLELISM",
+        "max-tokens",
+        "MAX_TOKENS",
+        "tokenFile",
+        "secretName",
+        "passwordPolicy",
+        "token_url",
+        "PWD",
+        "bypass",
+    ],
 )
 def test_names_that_only_speak_of_secrets_are_not(name: str) -> None:
     assert not names_secret(name)

@@ -19,7 +19,7 @@ ROOT = "arn:aws:iam::123456789012:root"
 )
 def test_versions_are_compared_as_numbers(version: str, expected: Verdict) -> None:
     cluster = {"version": version, "upgradePolicy": {"supportType": "STANDARD"}}
-    assert verdict("FJ-EKS-006", [make(CLUSTER, cluster)]) is expected
+    assert verdict("FJ-EKS-006", [make(CLUSTER, cluster)], today="2026-11-26") is expected
 
 
 def association(policy: str, principal: str, scope: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from policies.making import BY_ID, KEY, make, urn
+from policies.making import BY_ID, KEY, NO_REPLICA, make, urn
 
 from falaj.policies.errors import RefusedError
 from falaj.policies.model import Context, Graph, Judgement, Resource, Verdict, judge
@@ -87,6 +87,41 @@ def test_a_destination_may_be_a_host(named: str, verdict: str) -> None:
     type_ = "aws:cloudwatch/eventApiDestination:EventApiDestination"
     receiver = make(type_, {"invocationEndpoint": "https://otlp.example.com/v1"})
     assert judged(receiver, "FJ-RES-063", resource=urn(type_), destinations=[named]).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("properties", "named", "verdict"),
+    [
+        ({"region": "eu-west-1"}, "IE", "pass"),
+        ({"region": "eu-west-1"}, "DE", "fail"),
+        ({"primaryKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/mrk-1"}, "eu-west-1", "pass"),
+        ({"primaryKeyArn": UNKNOWN}, "eu-west-1", "fail"),
+    ],
+)
+def test_a_copy_of_a_key_is_registered_by_the_region_that_has_the_other(
+    properties: dict[str, Any], named: str, verdict: str
+) -> None:
+    copy = make(NO_REPLICA, properties)
+    assert judged(copy, "FJ-KMS-002", resource=urn(NO_REPLICA), destinations=[named]).verdict == verdict
+
+
+def test_a_key_that_may_be_copied_anywhere_is_registered_as_global() -> None:
+    key = make(KEY, {"multiRegion": True})
+    assert judged(key, "FJ-KMS-002", resource=urn(KEY)).verdict is Verdict.PASS
+    assert judged(key, "FJ-KMS-002", resource=urn(KEY), destinations=["eu-west-1"]).verdict is Verdict.FAIL
+
+
+def test_a_distribution_that_the_register_lets_be_needs_a_web_firewall() -> None:
+    """Another is refused itself, and is not asked for what would be refused as well."""
+
+    def verdict(properties: dict[str, Any], *entries: dict[str, Any]) -> Verdict:
+        cdn = make(CDN, properties)
+        settings = {"transfers": list(entries), "today": "2026-12-01"}
+        return judge(BY_ID["FJ-WAF-001"], cdn, Context(settings, Graph([cdn]))).verdict
+
+    assert verdict({}) is Verdict.NOT_APPLICABLE
+    assert verdict({}, ENTRY) is Verdict.FAIL
+    assert verdict({"webAclId": "arn"}, ENTRY) is Verdict.PASS
 
 
 def test_a_transfer_that_is_not_known_yet_is_not_registered() -> None:

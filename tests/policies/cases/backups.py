@@ -11,6 +11,9 @@ VAULT = "aws:backup/vault:Vault"
 LOCK = "aws:backup/vaultLockConfiguration:VaultLockConfiguration"
 SELECTION = "aws:backup/selection:Selection"
 SWITCH = "aws:efs/backupPolicy:BackupPolicy"
+REHEARSAL = "aws:backup/restoreTestingPlan:RestoreTestingPlan"
+REHEARSED = "aws:backup/restoreTestingSelection:RestoreTestingSelection"
+SAFE = "arn:aws:backup:me-central-1:123456789012:backup-vault:safe"
 _LOCKED = {"changeableForDays": 7.0, "minRetentionDays": 35.0}
 
 
@@ -29,6 +32,11 @@ def tagged(value: Any) -> dict[str, Any]:
         "resources": ["arn:aws:elasticfilesystem:me-central-1:123456789012:file-system/*"],
         "conditions": [condition],
     }
+
+
+def rehearsal(**chosen: Any) -> Any:
+    """Return a plan that restores by way of trial."""
+    return make(REHEARSAL, {"name": "monthly", "recoveryPointSelection": chosen}, name="rehearsal")
 
 
 CASES = [
@@ -76,6 +84,18 @@ CASES = [
         [make(EFS, {}), make(SELECTION, {"resources": UNKNOWN}, name="selection", resources=urn(EFS))],
         [make(EFS, {}), make(SELECTION, {"resources": UNKNOWN}, name="selection", resources=urn(EFS, "another"))],
         [make(EFS, {}), make(SELECTION, {"resources": UNKNOWN}, name="selection")],
+    ),
+    Case(
+        "FJ-BAK-005",
+        [rehearsal(), make(REHEARSED, {"restoreTestingPlanName": "monthly"}, name="chosen")],
+        [rehearsal(), make(REHEARSED, {"restoreTestingPlanName": "weekly"}, name="chosen")],
+        [rehearsal(), make(REHEARSED, {"restoreTestingPlanName": UNKNOWN}, name="chosen")],
+    ),
+    Case(
+        "FJ-BAK-005",
+        [make(VAULT, {"arn": SAFE}), rehearsal(includeVaults=[SAFE])],
+        [make(VAULT, {"arn": SAFE}), rehearsal(includeVaults=["*"], excludeVaults=[SAFE])],
+        [make(VAULT, {"arn": UNKNOWN}), rehearsal(includeVaults=[SAFE])],
     ),
 ]
 

@@ -5,6 +5,7 @@ from typing import Any
 from policies.making import NAMESPACE, Case, make, namespace, network_policy, simple
 
 from falaj.policies.model import Resource
+from falaj.policies.rules.cluster import NEEDED
 from falaj.policies.values import UNKNOWN
 
 HARD = {"pods": "9", "requests.cpu": "9", "limits.memory": "9Gi"}
@@ -50,10 +51,24 @@ CASES: list[Case] = [
             [bound(QUOTA, {"hard": {"pods": "0"}}), bound(RANGE, {"limits": [{"type": "Container"}]})],
         )
     ),
+    *(
+        Case(
+            "FJ-NSP-004",
+            [make(type_, {"metadata": {"name": "app", "namespace": "team"}})],
+            [make(type_, {"metadata": {"name": "app"}}, provider={})],
+            [make(type_, {"metadata": {"name": "app", "namespace": UNKNOWN}})],
+        )
+        for type_ in NEEDED
+    ),
     Case("FJ-NSP-003", [make(NAMESPACE, namespace())], [tenants()], [make(NAMESPACE, namespace(**{TENANT: UNKNOWN}))]),
 ]
 
 MUTATIONS: list[tuple[str, list[str | int], Any, set[str]]] = [
+    *(
+        (type_, ["metadata", "namespace"], "default", {"FJ-NSP-004"})
+        for type_ in NEEDED
+        if type_.endswith((":ConfigMap", ":ServiceAccount", ":Role", ":RoleBinding"))
+    ),
     ("ResourceQuota", ["spec", "hard", "pods"], None, {"FJ-NSP-003"}),
     ("LimitRange", ["metadata", "namespace"], "another", {"FJ-NSP-003"}),
     ("Namespace", ["metadata", "labels", "pod-security.kubernetes.io/enforce"], "baseline", {"FJ-NSP-001"}),

@@ -84,7 +84,11 @@ CASES = [
     ),
     varied("FJ-ELB-003", CLASSIC, {"accessLogs.bucket": "logs"}, "accessLogs.bucket", None),
     varied("FJ-ELB-004", CLASSIC, {"desyncMitigationMode": "strictest"}, "desyncMitigationMode", "monitor"),
-    varied("FJ-WAF-001", DISTRIBUTION, {"webAclId": "arn"}, "webAclId", None),
+    Case(
+        "FJ-WAF-001",
+        *([make(DISTRIBUTION, {"webAclId": value})] for value in ("arn", None, UNKNOWN)),
+        {"edgeAllowed": True},
+    ),
     Case(
         "FJ-WAF-002",
         [make(WEB_FIREWALL, {}), companion(LOGS, "resourceArn", {}, WEB_FIREWALL)],

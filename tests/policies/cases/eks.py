@@ -51,12 +51,12 @@ CASES = [
         },
         {"accessConfig": UNKNOWN},
     ),
-    simple(
+    Case(
         "FJ-EKS-006",
-        CLUSTER,
-        STANDARD | {"version": "1.36"},
-        STANDARD | {"version": "1.9"},
-        STANDARD | {"version": UNKNOWN},
+        [make(CLUSTER, STANDARD | {"version": "1.35"})],
+        [make(CLUSTER, STANDARD | {"version": "1.34"})],
+        [make(CLUSTER, STANDARD | {"version": UNKNOWN})],
+        {"today": "2026-12-02"},
     ),
     Case(
         "FJ-EKS-006",

@@ -8,9 +8,6 @@ from falaj.policies.values import UNKNOWN
 
 SERVICE = "kubernetes:core/v1:Service"
 INGRESS = "kubernetes:networking.k8s.io/v1:Ingress"
-GATEWAY_API = "kubernetes:gateway.networking.k8s.io"
-GATEWAYS = [f"{GATEWAY_API}/{version}:Gateway" for version in ("v1", "v1beta1")]
-GRANTS = [f"{GATEWAY_API}/{version}:ReferenceGrant" for version in ("v1", "v1beta1")]
 SCHEME = "service.beta.kubernetes.io/aws-load-balancer-scheme"
 ALB = "alb.ingress.kubernetes.io/scheme"
 SNIPPET = "nginx.ingress.kubernetes.io/configuration-snippet"
@@ -29,22 +26,6 @@ def ingress(host: Any, covered: Any, **spec: Any) -> dict[str, Any]:
 def noted(key: str, value: Any) -> dict[str, Any]:
     """Return an ingress with an annotation."""
     return {"metadata": {"annotations": {key: value}}}
-
-
-def gateway(protocol: Any, **listener: Any) -> dict[str, Any]:
-    """Return a gateway with one listener that has a certificate."""
-    tls = {"certificateRefs": [{"name": "it"}]}
-    return {"spec": {"listeners": [{"name": "one", "port": 443, "protocol": protocol, "tls": tls} | listener]}}
-
-
-def routes(allowed: Any) -> dict[str, Any]:
-    """Return a gateway that takes routes of some namespaces."""
-    return gateway("HTTPS", allowedRoutes={"namespaces": allowed})
-
-
-def grant(**target: Any) -> dict[str, Any]:
-    """Return what lets another namespace use a secret."""
-    return {"spec": {"to": [{"group": "", "kind": "Secret"} | target]}}
 
 
 CASES: list[Case] = [
@@ -90,29 +71,6 @@ CASES: list[Case] = [
     simple("FJ-ING-003", INGRESS, noted(ALB, "internal"), noted(SNIPPET, "return 200;"), noted(SNIPPET, UNKNOWN)),
     simple("FJ-ING-003", INGRESS, {}, noted(SNIPPET, "return 200;"), {"metadata": {"annotations": UNKNOWN}}),
     simple("FJ-ING-004", INGRESS, noted(ALB, "internal"), noted(ALB, "internet-facing"), noted(ALB, UNKNOWN)),
-    *(simple("FJ-GTW-001", type_, gateway("HTTPS"), gateway("HTTP"), gateway(UNKNOWN)) for type_ in GATEWAYS),
-    *(
-        simple(
-            "FJ-GTW-001",
-            type_,
-            gateway("TLS", tls={"mode": "Passthrough"}),
-            gateway("TLS", tls={"mode": "Terminate"}),
-            gateway("TLS", tls={"mode": UNKNOWN}),
-        )
-        for type_ in GATEWAYS
-    ),
-    *(
-        simple("FJ-GTW-002", type_, routes({"from": "Same"}), routes({"from": "All"}), routes({"from": UNKNOWN}))
-        for type_ in GATEWAYS
-    ),
-    simple(
-        "FJ-GTW-002",
-        GATEWAYS[0],
-        routes({"from": "Selector", "selector": {"matchLabels": {"team": "one"}}}),
-        routes({"from": "Selector", "selector": {}}),
-        routes({"from": "Selector", "selector": UNKNOWN}),
-    ),
-    *(simple("FJ-GTW-003", type_, grant(name="it"), grant(), grant(name=UNKNOWN)) for type_ in GRANTS),
 ]
 
 MUTATIONS: list[tuple[str, list[str | int], Any, set[str]]] = [

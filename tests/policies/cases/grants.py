@@ -50,6 +50,11 @@ STATEMENTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         granted("ssm:GetParameter", f"arn:aws:ssm:me-central-1:{_ACCOUNT}:parameter/red/*"),
         granted("ssm:GetParameter*", f"arn:aws:ssm:me-central-1:{_ACCOUNT}:parameter/*"),
     ),
+    (
+        "FJ-IAM-024",
+        granted("lambda:InvokeFunction", f"arn:aws:lambda:me-central-1:{_ACCOUNT}:function:hello"),
+        granted("lambda:InvokeFunction"),
+    ),
     ("FJ-IAM-012", granted(["kms:Describe*", "s3:*"], _KEY), granted("kms:*", _KEY.replace("*", "1"))),
     (
         "FJ-IAM-013",

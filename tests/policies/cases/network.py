@@ -24,6 +24,12 @@ from falaj.policies.values import UNKNOWN
 
 LOGS = {"vpcEndpointType": "Interface", "serviceName": "com.amazonaws.me-central-1.logs"}
 
+
+def in_network(public: Any) -> dict[str, Any]:
+    """Return where tasks of ECS run."""
+    return {"networkConfiguration": {"subnets": ["subnet-1"], "assignPublicIp": public}}
+
+
 CASES = [
     simple(
         "FJ-NET-002",
@@ -59,6 +65,15 @@ CASES = [
         {"mapPublicIpOnLaunch": False},
         {},
         {"mapPublicIpOnLaunch": UNKNOWN},
+    ),
+    *(
+        simple("FJ-NET-002", type_, tasks(False), tasks(True), tasks(UNKNOWN))
+        for type_, tasks in {
+            "aws:ecs/service:Service": in_network,
+            "aws:ecs/taskSet:TaskSet": in_network,
+            "aws:cloudwatch/eventTarget:EventTarget": lambda public: {"ecsTarget": in_network(public)},
+            "aws:scheduler/schedule:Schedule": lambda public: {"target": {"ecsParameters": in_network(public)}},
+        }.items()
     ),
     Case(
         "FJ-NET-003",

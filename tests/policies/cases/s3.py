@@ -4,6 +4,7 @@ from policies.making import (
     ACCOUNT,
     BLOCK,
     BLOCKED,
+    BUCKET,
     BUCKET_POLICY,
     DENY_PLAINTEXT,
     OWNERSHIP,
@@ -54,5 +55,17 @@ CASES = [
         bucket(of_bucket(OWNERSHIP, {"rule": {"objectOwnership": "BucketOwnerEnforced"}})),
         bucket(of_bucket(OWNERSHIP, {"rule": {"objectOwnership": "ObjectWriter"}})),
         bucket(of_bucket(OWNERSHIP, {"rule": {"objectOwnership": UNKNOWN}})),
+    ),
+    *(
+        Case("FJ-S3-006", bucket(), bucket(of_bucket(type_, {})), bucket(make(type_, {"bucket": UNKNOWN}, name="list")))
+        for type_ in ("aws:s3/bucketAcl:BucketAcl", "aws:s3/bucketAclV2:BucketAclV2")
+    ),
+    simple("FJ-S3-006", BUCKET, {"acl": "private"}, {"acl": "public-read"}, {"acl": UNKNOWN}),
+    Case(
+        "FJ-S3-006",
+        bucket(of_bucket(OWNERSHIP, {"rule": {"objectOwnership": "BucketOwnerEnforced"}})),
+        bucket(),
+        bucket(make(OWNERSHIP, {"bucket": UNKNOWN, "rule": {"objectOwnership": "BucketOwnerEnforced"}})),
+        {"declareOwnership": True},
     ),
 ]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from policies.making import Case, simple
+from policies.making import VPC, Case, make, simple, urn
 
 from falaj.policies.values import UNKNOWN
 
@@ -25,6 +25,12 @@ def inline(rule: str, good: dict[str, Any], bad: dict[str, Any], unknown: dict[s
 
 
 CASES = [
+    Case(
+        "FJ-NET-021",
+        [make(VPC, {}), make(DEFAULT_GROUP, {"vpcId": UNKNOWN}, name="default", vpcId=urn(VPC))],
+        [make(VPC, {}), make(DEFAULT_GROUP, {"vpcId": UNKNOWN}, name="default", vpcId=urn(VPC, "another"))],
+        [make(VPC, {}), make(DEFAULT_GROUP, {"vpcId": UNKNOWN}, name="default")],
+    ),
     *(
         simple("FJ-NET-001", type_, good, bad, unknown)
         for type_, good, bad, unknown in (
@@ -158,6 +164,7 @@ CASES = [
 MUTATIONS: list[tuple[str, list[str | int], Any, set[str]]] = [
     ("DefaultSecurityGroup", ["ingress"], [{"protocol": "-1", "self": True}], {"FJ-NET-006"}),
     ("DefaultSecurityGroup", ["egress"], [{"protocol": "tcp", "fromPort": 443, "toPort": 443}], {"FJ-NET-006"}),
+    ("DefaultSecurityGroup", ["vpcId"], "vpc-elsewhere", {"FJ-NET-021"}),
     ("SecurityGroupIngressRule", ["ipProtocol"], "-1", {"FJ-NET-008", "FJ-NET-009"}),
     ("SecurityGroupIngressRule", ["fromPort"], 22, {"FJ-NET-009"}),
     ("SecurityGroupIngressRule", ["toPort"], 5432, {"FJ-NET-009"}),

@@ -1,11 +1,16 @@
 """Finds secrets that stand where everyone can read them: by the name of what holds them, or by their looks."""
 
+import itertools
 import re
 from typing import Any
 
+from falaj.policies.values import Fact, View, any_of
+
 _SECRET_NAME = re.compile(
     # Not tokenizers, nor a number of tokens.
-    r"passw(or)?d|passphrase|secret|token(?!i[sz]|s(?![a-z]))|credential|api_?key|access_?key|private_?key",
+    r"passw(or)?d|passphrase|secret|token(?!i[sz]|s(?![a-z]))|credential|api_?key|access_?key|private_?key"
+    # PWD alone is the working directory, and a bypass is none; the last two are Redis's.
+    r"|(?<=_)pwd$|(?<![a-z])pass$|requirepass|masterauth",
     re.IGNORECASE,
 )
 # A name that ends so says where a secret is, which one, or how it is handled, rather than being it.
@@ -58,3 +63,14 @@ def is_secret_flag(word: Any) -> bool:
     """Return whether a word of a command line is a flag that takes a secret in the next word."""
     flag = _FLAG.fullmatch(str(word))
     return flag is not None and names_secret(flag[1])
+
+
+def tells_secret(words: View) -> Fact:
+    """Return whether a word of a command line assigns a secret, or is one that follows its flag."""
+    listed = list(words.each())
+    assigned = (word.test(assigns_secret) for word in listed)
+    follow = (
+        flag.test(is_secret_flag) & word.test(lambda text: is_literal(text) and not str(text).startswith(("-", "/")))
+        for flag, word in itertools.pairwise(listed)
+    )
+    return any_of((*assigned, *follow), words.path)

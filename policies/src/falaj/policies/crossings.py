@@ -17,6 +17,9 @@ BUCKETS = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2", "aws:s3/directory
 KEYS = ("aws:kms/key:Key", "aws:kms/externalKey:ExternalKey", "aws:kms/alias:Alias")
 """Types that a key's ARN, id or alias comes from."""
 
+TODAY = Setting({"type": "string", "description": "The day of the run, as 2027-01-31"}, "")
+"""The day on which what has an end is judged: a rule has no clock."""
+
 SETTINGS: Mapping[str, Setting] = {
     "regime": Setting(
         {"type": "string", "enum": list(regimes()), "description": "The residency regime that holds"}, DEFAULT
@@ -40,7 +43,7 @@ SETTINGS: Mapping[str, Setting] = {
     "transfers": Setting(
         {"type": "array", "items": {"type": "object"}, "description": "Entries of the transfer register"}, ()
     ),
-    "today": Setting({"type": "string", "description": "The day on which the register is read, as 2027-01-31"}, ""),
+    "today": TODAY,
 }
 """What a person may set for every residency rule."""
 

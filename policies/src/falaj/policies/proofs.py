@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from falaj.policies.crossings import SETTINGS, Crossing, ResidencyRule, homes_of, settle
-from falaj.policies.model import Context, Graph, Resource, Verdict, judge
+from falaj.policies.model import Context, Graph, Resource, Verdict
 from falaj.policies.places import GLOBAL, HERE, REGIONS
 from falaj.policies.rules import RULES
 from falaj.policies.values import Fact
@@ -71,7 +71,6 @@ KIND_OF: Mapping[str, str] = {type_: kind for kind, types in _SUBJECTS.items() f
 KINDS = ("store", "key", "image", "log sink", "telemetry", "compute", "edge", "path", "state")
 """Every kind of subject, in the order of a report."""
 _OWN_PLACE = "FJ-RES-001"
-_ONE_REGION = "FJ-KMS-002"
 _WORST = (Verdict.FAIL, Verdict.UNDETERMINED, Verdict.PASS)
 
 
@@ -98,7 +97,6 @@ def proofs(resources: Iterable[Resource], settings: Mapping[str, Any] | None = N
     graph = Graph(resources)
     given = dict(settings or {})
     found = [proof for rule in RULES if isinstance(rule, ResidencyRule) for proof in _of_rule(rule, graph, given)]
-    found += _single_region(graph)
     if not any(proof.kind == "state" for proof in found):
         why = "nobody said where the state is kept: set stateBackend"
         found.append(Proof(STATE, "state", (), "stateBackend", Verdict.UNDETERMINED, why, "FJ-RES-006"))
@@ -125,15 +123,6 @@ def _of_rule(rule: ResidencyRule, graph: Graph, given: Mapping[str, Any]) -> Ite
                 proof = _proof(rule, kind, resource, crossing, context)
                 if proof is not None:
                     yield proof
-
-
-def _single_region(graph: Graph) -> Iterator[Proof]:
-    """Yield the proof that each key is of one region: where a key is says nothing of where its copies are."""
-    rule = next(rule for rule in RULES if rule.id == _ONE_REGION)
-    for resource in graph.judged_by(rule):
-        judged = judge(rule, resource, Context(graph=graph))
-        why = "; ".join((*judged.failures, *judged.undecided)) or "has no copies in other regions"
-        yield Proof(resource.urn, "key", (), "multiRegion", judged.verdict, why, rule.id)
 
 
 def _found(rule: ResidencyRule, resource: Resource, context: Context) -> Iterator[Crossing]:

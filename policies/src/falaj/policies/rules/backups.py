@@ -1,16 +1,18 @@
-"""Backups: in locked vaults with customer keys, for a term, and of every file system."""
+"""Backups: in locked vaults with customer keys, for a term, of every file system, and restored by way of trial."""
 
 from fnmatch import fnmatchcase
 
 from falaj.policies.demands import companions_by, customer_key
 from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, rule
 from falaj.policies.rules.storage import FILE_SYSTEM
-from falaj.policies.values import Fact, View, all_of, any_of
+from falaj.policies.values import UNKNOWN, Fact, View, all_of, any_of
 
 _VAULT = "aws:backup/vault:Vault"
 _LOCK = "aws:backup/vaultLockConfiguration:VaultLockConfiguration"
 _SELECTION = "aws:backup/selection:Selection"
 _TAG = "aws:ResourceTag/"
+_REHEARSAL = "aws:backup/restoreTestingPlan:RestoreTestingPlan"
+_REHEARSED = "aws:backup/restoreTestingSelection:RestoreTestingSelection"
 _SWITCH = "aws:efs/backupPolicy:BackupPolicy"
 
 
@@ -73,7 +75,7 @@ def plan_terms(plan: Resource, context: Context) -> Checks:
     "FJ-BAK-004",
     "File systems are backed up",
     Severity.MEDIUM,
-    ("A.8.13",),
+    ("A.8.13", "A.5.30"),
     (FILE_SYSTEM,),
     "Declare a BackupPolicy with status ENABLED, or a selection of a backup plan that takes the file system in.",
     reads=(_SWITCH, _SELECTION),
@@ -86,6 +88,44 @@ def file_systems(system: Resource, context: Context) -> Checks:
     selected = (_selects(selection, system) for selection in selections)
     elsewhere = Fact(False if selections else None, "tags")
     yield must(any_of((*switched, *selected, elsewhere)), "no backup plan takes the file system in")
+
+
+@rule(
+    "FJ-BAK-005",
+    "Restores are rehearsed, from every vault",
+    Severity.MEDIUM,
+    ("A.5.30", "A.8.13"),
+    (_REHEARSAL, _VAULT),
+    "Declare a RestoreTestingSelection for the plan, and take in each vault (or *) by includeVaults.",
+    reads=(_REHEARSAL, _REHEARSED),
+)
+def rehearsals(resource: Resource, context: Context) -> Checks:
+    """A copy that nobody has restored is a hope; without such plans, another stack or people may rehearse."""
+    graph = context.graph
+    if resource.type == _REHEARSAL:
+        found = companions_by("name", resource, context, (_REHEARSED,), "restoreTestingPlanName")
+        yield must(any_of(refers for _, refers in found), "the plan restores nothing")
+    elif plans := list(graph.of((_REHEARSAL,))):
+        yield must(any_of(_takes_in(plan, resource) for plan in plans), "no plan restores from the vault")
+
+
+def _takes_in(plan: Resource, vault: Resource) -> Fact:
+    """Return whether a plan of rehearsals takes a vault in."""
+    chosen = plan["recoveryPointSelection"]
+
+    def among(key: str) -> Fact:
+        return any_of(_names(plan, pattern, vault) for pattern in chosen[key].each())
+
+    return among("includeVaults") & ~among("excludeVaults")
+
+
+def _names(plan: Resource, pattern: View, vault: Resource) -> Fact:
+    """Return whether an ARN, or ``*`` for all, names the vault; before it is known, where it comes from tells."""
+    if pattern.value is UNKNOWN:
+        origins = plan.links.get("recoveryPointSelection")
+        return Fact(None if not origins or vault.urn in origins else False, pattern.path)
+    arn = vault["arn"].value
+    return pattern.equals("*") | pattern.equals(arn if isinstance(arn, str) else UNKNOWN)
 
 
 def _selects(selection: Resource, system: Resource) -> Fact:
@@ -136,4 +176,4 @@ def _tagged(system: Resource, key: View, value: View, operator: str) -> Fact:
     return any_of((holder[key.value].test(lambda text: matches(str(text), wanted)) for holder in holders), value.path)
 
 
-RULES: tuple[Rule, ...] = (vault_keys, vault_locks, plan_terms, file_systems)
+RULES: tuple[Rule, ...] = (vault_keys, vault_locks, plan_terms, file_systems, rehearsals)

@@ -6,6 +6,13 @@ from falaj.policies.pods import POD_TYPES
 from falaj.policies.values import Fact, all_of, any_of
 
 _NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
+NEEDED = (
+    *(f"kubernetes:core/v1:{kind}" for kind in ("Service", "ServiceAccount", "Secret", "ConfigMap")),
+    "kubernetes:core/v1:PersistentVolumeClaim",
+    "kubernetes:networking.k8s.io/v1:Ingress",
+    *(f"kubernetes:rbac.authorization.k8s.io/v1:{kind}" for kind in ("Role", "RoleBinding")),
+)
+"""What pods are reached by, read and may do."""
 _DIRECTIONS = ("Ingress", "Egress")
 _QUOTA = "kubernetes:core/v1:ResourceQuota"
 _RANGE = "kubernetes:core/v1:LimitRange"
@@ -70,6 +77,21 @@ def default_deny(resource: Resource, context: Context) -> Checks:
 
 
 @rule(
+    "FJ-NSP-004",
+    "What pods need lies in a namespace of its own",
+    Severity.MEDIUM,
+    ("A.8.22", "A.5.15", "A.8.3", "ZT-6"),
+    NEEDED,
+    "Set metadata.namespace to the namespace of the workload.",
+    reads=(NAMESPACE,),
+)
+def own_namespace(resource: Resource, context: Context) -> Checks:
+    """Whoever may work in the namespace default sees it all there; of pods FJ-NSP-002 says so."""
+    declared = any_of(lies_in(resource, namespace) for namespace in around(context.graph, resource))
+    yield never(namespace_of(resource).equals("default") & ~declared, "lies in the namespace default")
+
+
+@rule(
     "FJ-NSP-003",
     "Tenants' namespaces have a quota, and bounds for containers",
     Severity.MEDIUM,
@@ -110,4 +132,4 @@ def _denies(policy: Resource, direction: str) -> Fact:
     return every_pod & spec["policyTypes"].contains(direction) & ~spec[direction.lower()].is_set()
 
 
-RULES: tuple[Rule, ...] = (pod_security, default_deny, tenant_bounds)
+RULES: tuple[Rule, ...] = (pod_security, default_deny, tenant_bounds, own_namespace)

@@ -2,8 +2,11 @@
 
 import re
 
+from falaj.policies.crossings import SETTINGS as TRANSFERS
+from falaj.policies.crossings import register_of
 from falaj.policies.demands import companions_by
-from falaj.policies.model import Checks, Context, Resource, Rule, Severity, must, never, rule
+from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
+from falaj.policies.places import GLOBAL
 from falaj.policies.values import Fact, View, all_of, any_of
 
 _LISTENERS = ("aws:lb/listener:Listener", "aws:alb/listener:Listener")
@@ -15,6 +18,14 @@ _WEB_FIREWALL_LOGS = "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfigur
 _ASSOCIATION = "aws:wafv2/webAclAssociation:WebAclAssociation"
 _CERTIFICATE = "aws:acm/certificate:Certificate"
 _MODERN = re.compile(r"ELBSecurityPolicy-(TLS13-1-[23]|TLS-1-2|FS-1-2)-.*")
+_EDGE_ALLOWED = Setting(
+    {
+        "type": "boolean",
+        "description": "Whether distributions stay without an entry in the transfer register: FJ-RES-040 is waived, or "
+        "stops nothing",
+    },
+    False,
+)
 _OLD_TLS = ("SSLv3", "TLSv1", "TLSv1.1")
 
 
@@ -114,11 +125,18 @@ def protection(balancer: Resource, _: Context) -> Checks:
     (*_BALANCERS, _DISTRIBUTION),
     "Make the balancer internal, or declare a WebAclAssociation; set webAclId on a distribution.",
     reads=(_ASSOCIATION,),
+    settings={**TRANSFERS, "edgeAllowed": _EDGE_ALLOWED},
 )
 def behind_firewall(facing: Resource, context: Context) -> Checks:
-    """Left out, a balancer faces the internet. Those of the network and of gateways take no web firewall."""
+    """Left out, a balancer faces the internet. Those of the network and of gateways take no web firewall.
+
+    A distribution that FJ-RES-040 refuses shall not be, with or without a firewall (which FJ-RES-041 would refuse): it
+    is asked for one where the transfer register, or a setting, lets it be.
+    """
     if facing.type == _DISTRIBUTION:
-        yield must(facing["webAclId"].is_set(), "anything reaches what is behind it")
+        settings = context.settings
+        if settings["edgeAllowed"] or register_of(settings).find("FJ-RES-040", facing.urn, GLOBAL):
+            yield must(facing["webAclId"].is_set(), "anything reaches what is behind it")
         return
     found = any_of(refers for _, refers in companions_by("arn", facing, context, (_ASSOCIATION,), "resourceArn"))
     public = _is_application(facing) & ~facing["internal"].is_true()

@@ -4,6 +4,8 @@ import json
 import re
 from typing import Any, cast
 
+from falaj.policies.crossings import TODAY
+from falaj.policies.kubernetes_support import in_standard_support
 from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
 
 CLUSTER = "aws:eks/cluster:Cluster"
@@ -83,18 +85,26 @@ def authentication_mode(cluster: Resource, _: Context) -> Checks:
     "Set version to one in standard support, and upgradePolicy.supportType to STANDARD.",
     settings={
         "minimumVersion": Setting(
-            {"type": "string", "pattern": r"^1\.\d+$", "description": "Oldest version of Kubernetes that may run"},
-            # The oldest in standard support on 2026-11-26; it ends for 1.34 on 2026-12-02.
-            # https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html
-            "1.34",
-        )
+            {
+                "type": "string",
+                "pattern": r"^1\.\d+$",
+                "description": "Oldest version of Kubernetes that may run, in place of what AWS supports on the day",
+            },
+            "",
+        ),
+        "today": TODAY,
     },
 )
 def version(cluster: Resource, context: Context) -> Checks:
-    """Extended support costs six times as much and fixes the worst only; it is AWS's default when a version ends."""
-    oldest = _number(context.settings["minimumVersion"])
+    """Extended support costs six times as much and fixes the worst only; it is AWS's default when a version ends.
+
+    Which versions AWS supports on the day of the run is in ``kubernetes_support.toml``, unless the setting says.
+    """
+    oldest, today = context.settings["minimumVersion"], context.settings["today"]
     yield must(cluster["version"].is_set(), "nobody says which version runs")
-    old = cluster["version"].test(lambda text: _number(text) < oldest)
+    old = cluster["version"].test(
+        lambda text: _number(text) < _number(oldest) if oldest else not in_standard_support(text, today)
+    )
     yield never(old, "the version is out of standard support")
     yield must(cluster["upgradePolicy"]["supportType"].equals("STANDARD"), "stays on versions that support has left")
 

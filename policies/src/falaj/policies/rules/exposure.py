@@ -1,12 +1,10 @@
-"""What a cluster shows to the outside: services, ingresses and gateways, over TLS and to named hosts."""
+"""What a cluster shows to the outside: services and ingresses, over TLS and to named hosts."""
 
 from falaj.policies.model import Checks, Context, Resource, Rule, Severity, must, never, rule
 from falaj.policies.values import Fact, View, any_of
 
 _SERVICE = "kubernetes:core/v1:Service"
 _INGRESS = "kubernetes:networking.k8s.io/v1:Ingress"
-_GATEWAYS = tuple(f"kubernetes:gateway.networking.k8s.io/{version}:Gateway" for version in ("v1", "v1beta1"))
-_GRANTS = tuple(f"kubernetes:gateway.networking.k8s.io/{version}:ReferenceGrant" for version in ("v1", "v1beta1"))
 _AWS = "service.beta.kubernetes.io/aws-load-balancer"
 # What makes a load balancer internal, cloud by cloud, and the value that does.
 _INTERNAL = {
@@ -119,62 +117,4 @@ def internal(ingress: Resource, _: Context) -> Checks:
     yield never(scheme.equals("internet-facing"), "is open to the internet")
 
 
-@rule(
-    "FJ-GTW-001",
-    "Gateways listen over TLS only",
-    Severity.HIGH,
-    ("A.8.24", "A.8.21", "ZT-2"),
-    _GATEWAYS,
-    "Set the listener's protocol to HTTPS or TLS, with certificateRefs where it ends.",
-)
-def listens(gateway: Resource, _: Context) -> Checks:
-    """Terminate is the mode where none is given, and needs a certificate."""
-    for listener in gateway["spec"]["listeners"].each():
-        yield must(listener["protocol"].among(("HTTPS", "TLS")), "is in plain text")
-        tls = listener["tls"]
-        certified = tls["certificateRefs"].is_set() | tls["options"].is_set()
-        yield must(tls["mode"].equals("Passthrough") | certified, "has no certificate")
-
-
-@rule(
-    "FJ-GTW-002",
-    "Gateways take routes from named namespaces",
-    Severity.MEDIUM,
-    ("A.8.22", "A.5.15", "ZT-6"),
-    _GATEWAYS,
-    "Set allowedRoutes.namespaces.from to Same or Selector.",
-)
-def takes_routes(gateway: Resource, _: Context) -> Checks:
-    """With All, any tenant may answer for the gateway's hosts."""
-    for listener in gateway["spec"]["listeners"].each():
-        allowed = listener["allowedRoutes"]["namespaces"]
-        yield never(allowed["from"].equals("All"), "routes of every namespace are taken")
-        everything = ~allowed["selector"]["matchLabels"].is_set() & ~allowed["selector"]["matchExpressions"].is_set()
-        yield never(allowed["from"].equals("Selector") & everything, "routes of every namespace are taken")
-
-
-@rule(
-    "FJ-GTW-003",
-    "References across namespaces name their object",
-    Severity.MEDIUM,
-    ("A.8.3", "A.8.22", "ZT-6"),
-    _GRANTS,
-    "Name the object in each entry of to.",
-)
-def references(grant: Resource, _: Context) -> Checks:
-    """Without a name every object of the kind may be used, secrets with private keys among them."""
-    for target in grant["spec"]["to"].each():
-        yield must(target["name"].is_set(), "every object of the kind is granted")
-
-
-RULES: tuple[Rule, ...] = (
-    shown,
-    external_addresses,
-    encrypted,
-    named_hosts,
-    snippets,
-    internal,
-    listens,
-    takes_routes,
-    references,
-)
+RULES: tuple[Rule, ...] = (shown, external_addresses, encrypted, named_hosts, snippets, internal)

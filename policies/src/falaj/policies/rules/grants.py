@@ -76,6 +76,18 @@ _SECRETS = {
     "ssm:GetParametersByPath": "ssm:parameter/",
 }
 _SECRET_BOUNDS = (*_TAGS, "secretsmanager:resourcetag/*", "secretsmanager:secretid", "ssm:resourcetag/*")
+# Each makes a program of others work, with the rights that the program has.
+_INVOKING = {
+    "lambda:InvokeFunction": "lambda:function:",
+    "lambda:InvokeFunctionUrl": "lambda:function:",
+    "states:StartExecution": "states:stateMachine:",
+    "states:StartSyncExecution": "states:stateMachine:",
+    "ecs:RunTask": "ecs:task-definition/",
+    "batch:SubmitJob": "batch:job-definition/",
+    "ssm:StartAutomationExecution": "ssm:automation-definition/",
+    "sagemaker:InvokeEndpoint": "sagemaker:endpoint/",
+    "execute-api:Invoke": "execute-api:",
+}
 _SILENCING = {
     "cloudtrail:StopLogging": "cloudtrail:trail/",
     "cloudtrail:DeleteTrail": "cloudtrail:trail/",
@@ -209,6 +221,16 @@ secrets = _bounded(
     "Name the secrets and parameters, or bound them by a condition on aws:ResourceTag.",
     "every secret or parameter can be read",
 )
+invoking = _bounded(
+    "FJ-IAM-024",
+    "No policy calls every program",
+    Severity.HIGH,
+    ("A.8.3", "A.5.15", "A.8.2", "ZT-6"),
+    _INVOKING,
+    (*_TAGS, "ecs:cluster"),
+    "Name the functions, state machines, tasks and APIs, or bound them by a condition on aws:ResourceTag.",
+    "every function, workflow or API of the account can be called",
+)
 silencing = _bounded(
     "FJ-IAM-014",
     "Nobody turns the records off",
@@ -303,6 +325,7 @@ RULES: tuple[Rule, ...] = (
     storing,
     assuming,
     secrets,
+    invoking,
     named_actions,
     positive,
     silencing,

@@ -1,9 +1,13 @@
 """Keys: rotated, of one region, used by named principals only, and not lost by mistake."""
 
+from collections.abc import Iterator
 from typing import Any
 
+from falaj.policies import places
+from falaj.policies.crossings import Crossing, homes_of, region_of, residency_rule
 from falaj.policies.documents import statements
 from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
+from falaj.policies.places import GLOBAL
 from falaj.policies.values import Fact, any_of
 
 KEY = "aws:kms/key:Key"
@@ -34,18 +38,34 @@ def rotation(key: Resource, _: Context) -> Checks:
     yield never(~key["enableKeyRotation"].is_true() & rotatable, "yearly rotation is not on")
 
 
-@rule(
+@residency_rule(
     "FJ-KMS-002",
     "Keys exist in the home region only",
     Severity.CRITICAL,
     ("A.8.24", "A.5.34", "RES-2"),
     _KEYS,
-    "Set multiRegion to false and declare no replica keys: a key's material must not leave the region.",
+    "Set multiRegion to false and declare no replica keys: a key's material must not leave the region; "
+    "or enter the copy in the transfer register, and the key that it is made of with the destination global.",
+    kind="key",
 )
-def single_region(key: Resource, _: Context) -> Checks:
-    """A replica is the same key in another region."""
-    yield never(Fact("/replica" in key.type), "this is a copy of a key of another region")
-    yield never(key["multiRegion"].is_true(), "the key can be copied to other regions")
+def single_region(key: Resource, context: Context) -> Iterator[Crossing]:
+    """A replica is the same key in another region; whoever may copy a key chooses the region later."""
+    if "/replica" in key.type:
+        yield Crossing(Fact(True), "this is a copy of a key of another region", _other_region(key, context))
+    copied = key["multiRegion"].is_true()
+    yield Crossing(copied, "the key can be copied to other regions", GLOBAL if copied.truth else "")
+
+
+def _other_region(replica: Resource, context: Context) -> str:
+    """Return where a replica takes its key: its own region, or that of its original where it is at home itself."""
+    own = region_of(replica).value
+    if isinstance(own, str) and not homes_of(context).hold(own):
+        return own
+    original = replica["primaryKeyArn"].value
+    try:
+        return places.arn(original) if isinstance(original, str) else ""
+    except ValueError:
+        return ""
 
 
 @rule(

@@ -1,11 +1,19 @@
 """Networks: no public addresses, every flow recorded, AWS reached by endpoints of one's own."""
 
+from falaj.policies.crossings import below
 from falaj.policies.documents import statements
 from falaj.policies.model import Checks, Context, Resource, Rule, Severity, must, never, rule
 from falaj.policies.values import Fact, any_of
 
 _FLOW_LOG = "aws:ec2/flowLog:FlowLog"
 _EXCLUSION = "aws:ec2/vpcBlockPublicAccessExclusion:VpcBlockPublicAccessExclusion"
+# What starts tasks of ECS, and where it says which network they get.
+_TASKS = {
+    "aws:ecs/service:Service": "networkConfiguration",
+    "aws:ecs/taskSet:TaskSet": "networkConfiguration",
+    "aws:cloudwatch/eventTarget:EventTarget": "ecsTarget.networkConfiguration",
+    "aws:scheduler/schedule:Schedule": "target.ecsParameters.networkConfiguration",
+}
 # In a network that has gateway endpoints for these, programs reach them by those.
 _BY_GATEWAY = (".s3", ".dynamodb")
 
@@ -22,11 +30,16 @@ _BY_GATEWAY = (".s3", ".dynamodb")
         "aws:ec2/spotInstanceRequest:SpotInstanceRequest",
         "aws:ec2/launchTemplate:LaunchTemplate",
         "aws:ec2/launchConfiguration:LaunchConfiguration",
+        *_TASKS,
     ),
-    "Leave mapPublicIpOnLaunch and associatePublicIpAddress false.",
+    "Leave mapPublicIpOnLaunch, associatePublicIpAddress and assignPublicIp false.",
 )
 def public_addresses(resource: Resource, _: Context) -> Checks:
     """AWS's default subnets give public addresses unless told not to."""
+    if resource.type in _TASKS:
+        for assigned in below(resource.properties, f"{_TASKS[resource.type]}.assignPublicIp"):
+            yield never(assigned.is_true(), "tasks get a public address")
+        return
     if resource.type == "aws:ec2/defaultSubnet:DefaultSubnet":
         given = resource["mapPublicIpOnLaunch"]
         yield must(given.is_set() & ~given.is_true(), "public addresses are given at launch")

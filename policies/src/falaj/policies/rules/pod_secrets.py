@@ -1,12 +1,11 @@
 """Identities and secrets of pods: named accounts, tokens that end, nothing secret on a command line."""
 
-import itertools
 from collections.abc import Iterator
 
-from falaj.policies.clear_text import assigns_secret, is_literal, is_secret_flag
+from falaj.policies.clear_text import tells_secret
 from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
 from falaj.policies.pods import POD_TYPES, containers, pod_rule, pod_specs
-from falaj.policies.values import Fact, View, any_of
+from falaj.policies.values import View, any_of
 
 _LONGEST_TOKEN = Setting(
     {"type": "integer", "minimum": 600, "description": "Longest life of a projected token, in seconds"},
@@ -42,7 +41,7 @@ def command_lines(pod: View) -> Checks:
     """A command line is read by whoever reads the pod, or lists the processes of its node."""
     for container in containers(pod):
         for words in _commands(container):
-            yield never(_tells_secret(words), "holds a secret in the clear")
+            yield never(tells_secret(words), "holds a secret in the clear")
         for probe in _PROBES:
             for header in container[probe]["httpGet"]["httpHeaders"].each():
                 names = header["name"].test(lambda name: str(name).lower() in ("authorization", "cookie", "x-api-key"))
@@ -56,17 +55,6 @@ def _commands(container: View) -> Iterator[View]:
         yield container[parent][handler]["exec"]["command"]
     for probe in _PROBES:
         yield container[probe]["exec"]["command"]
-
-
-def _tells_secret(words: View) -> Fact:
-    """Return whether a word assigns a secret, or is one that follows its flag."""
-    listed = list(words.each())
-    assigned = (word.test(assigns_secret) for word in listed)
-    follow = (
-        flag.test(is_secret_flag) & word.test(lambda text: is_literal(text) and not str(text).startswith(("-", "/")))
-        for flag, word in itertools.pairwise(listed)
-    )
-    return any_of((*assigned, *follow), words.path)
 
 
 @pod_rule(

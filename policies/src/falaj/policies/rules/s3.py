@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from falaj.policies.documents import statements
-from falaj.policies.model import Checks, Context, Resource, Rule, Severity, must, never, rule
+from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
 from falaj.policies.values import Fact, all_of, any_of
 
 BUCKETS = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")
@@ -14,6 +14,7 @@ _ENCRYPTIONS = (
 )
 _POLICIES = ("aws:s3/bucketPolicy:BucketPolicy",)
 _OWNERSHIPS = ("aws:s3/bucketOwnershipControls:BucketOwnershipControls",)
+_LISTS = ("aws:s3/bucketAcl:BucketAcl", "aws:s3/bucketAclV2:BucketAclV2")
 _BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 
 
@@ -109,15 +110,33 @@ def has_tls_only(bucket: Resource, context: Context) -> Checks:
     ("A.8.3", "A.5.15"),
     BUCKETS,
     "Declare BucketOwnershipControls with objectOwnership BucketOwnerEnforced, which switches access lists off.",
-    reads=_OWNERSHIPS,
+    reads=(*_OWNERSHIPS, *_LISTS),
+    settings={
+        "declareOwnership": Setting(
+            {
+                "type": "boolean",
+                "description": "Whether every bucket must declare it, as where some are older than 2023-04",
+            },
+            False,
+        )
+    },
 )
 def has_ownership(bucket: Resource, context: Context) -> Checks:
-    """Access lists are a second way to share that no policy bounds."""
+    """Access lists are a second way to share that no policy bounds.
+
+    Undeclared, AWS enforces it on each bucket that was made since April 2023, and refuses lists there: a bucket that
+    has one is older, or was told otherwise.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
+    """
     found = context.graph.companions(bucket, _OWNERSHIPS, "bucket")
     enforced = any_of(
         refers & controls["rule"]["objectOwnership"].equals("BucketOwnerEnforced") for controls, refers in found
     )
-    yield must(enforced, "the bucket does not enforce its owner's ownership")
+    declared = any_of(refers for _, refers in found) | Fact(bool(context.settings["declareOwnership"]))
+    lists = context.graph.companions(bucket, _LISTS, "bucket")
+    shared = bucket["acl"].is_set() & ~bucket["acl"].equals("private")
+    listed = any_of((shared, *(refers for _, refers in lists)), "acl")
+    yield must(enforced | (~declared & ~listed), "the bucket does not enforce its owner's ownership")
 
 
 RULES: tuple[Rule, ...] = (

@@ -7,6 +7,7 @@ from typing import Any
 from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
 from falaj.policies.values import Fact, View, any_of
 
+VPC = "aws:ec2/vpc:Vpc"
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
 DEFAULT_GROUP = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
 _GROUP_RULE = "aws:ec2/securityGroupRule:SecurityGroupRule"
@@ -62,6 +63,21 @@ def default_group(group: Resource, _: Context) -> Checks:
     """What names no group gets this one: members of AWS's own reach each other."""
     for side in ("ingress", "egress"):
         yield never(group[side].is_set(), "whatever names no security group is let through")
+
+
+@rule(
+    "FJ-NET-021",
+    "Every network's default security group is declared",
+    Severity.MEDIUM,
+    ("A.8.22", "A.8.20", "A.8.9", "ZT-2"),
+    (VPC,),
+    "Declare a DefaultSecurityGroup for the VPC, without ingress and egress.",
+    reads=(DEFAULT_GROUP,),
+)
+def declared_default_group(vpc: Resource, context: Context) -> Checks:
+    """AWS makes one with each network, whose members reach each other and everywhere; declared, it is emptied."""
+    found = context.graph.companions(vpc, (DEFAULT_GROUP,), "vpcId")
+    yield must(any_of(refers for _, refers in found), "whatever names no security group is let through")
 
 
 @rule(
@@ -206,4 +222,12 @@ def _is_wider(block: Any, widest: dict[int, int]) -> bool:
     return network.prefixlen < widest[network.version]
 
 
-RULES: tuple[Rule, ...] = (security_groups, default_group, named_ports, internal_ports, acls, described)
+RULES: tuple[Rule, ...] = (
+    security_groups,
+    default_group,
+    declared_default_group,
+    named_ports,
+    internal_ports,
+    acls,
+    described,
+)
