@@ -31,7 +31,7 @@ class RegionGuardMode(StrEnum):
     SERVICE_CONTROL_POLICY = "service-control-policy"
     """On every identity of the accounts below its targets; made in the organization's management account."""
     PERMISSION_BOUNDARY = "permission-boundary"
-    """On the roles that carry it, and on those that they make; for an account without an organization."""
+    """On the roles that carry it, and on those that they make; where no policy of an organization does it."""
 
 
 # https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html
