@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import uuid4
 
 from pydantic import Field
@@ -107,6 +107,27 @@ class Facts(Section):
     """Optimizer step at which the model was taken."""
     energy: EnergyFacts | None = None
     """What it cost; none until it is known."""
+
+
+class ModelFacts(Section):
+    """A model that a run has exported."""
+
+    name: str
+    """Its name in the registry and on the server."""
+    digest: Digest
+    """Digest over all files of its folder."""
+    location: str
+    """Where its folder lies: a path, or an address such as ``s3://bucket/prefix``."""
+    format: str
+    """Format that it is exported in."""
+    size: int
+    """Bytes of its files."""
+    files: int
+    """How many files it has."""
+    signed_by: str | None = None
+    """SHA-256 of the public key that its signature verifies with; none where nobody signed it."""
+    verdict: Literal["pass", "fail", "undetermined"] | None = None
+    """Verdict of the evaluation gate; none where there was no gate."""
 
 
 def gather(
