@@ -5,6 +5,7 @@ Everything that is said may be said twice. A run is found by the tag ``falaj.run
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -75,7 +76,7 @@ class MlflowRuns:
         from mlflow.entities import Metric  # noqa: PLC0415 - see `client`
 
         values = [
-            Metric(name, float(value), record["time"], record["step"])
+            Metric(_named(name), float(value), record["time"], record["step"])
             for record in records
             for name, value in record["values"].items()
         ]
@@ -103,7 +104,7 @@ class MlflowRuns:
     def _source(self, record: Record) -> str:
         """Return where the model lies; a server refuses folders that are not its own, and is told the digest."""
         here = "://" not in record["location"] and self._uri.startswith(("http://", "https://"))
-        return f"falaj://{record['digest'].replace(':', '-')}" if here else record["location"]
+        return f"falaj://models/{record['digest'].replace(':', '-')}" if here else record["location"]
 
     def _experiment(self, name: str) -> str:
         if (found := self._client.get_experiment_by_name(name)) is not None:
@@ -178,7 +179,12 @@ def _made(make: Any) -> None:
 
 
 def _cut(texts: Mapping[str, str], longest: int) -> dict[str, str]:
-    return {name: text if len(text) <= longest else f"{text[: longest - 1]}…" for name, text in texts.items()}
+    return {_named(name): text if len(text) <= longest else f"{text[: longest - 1]}…" for name, text in texts.items()}
+
+
+def _named(name: str) -> str:
+    """Return a name as MLflow takes it: letters, digits, spaces and a few signs."""
+    return re.sub(r"[^\w./ :-]", "_", name)
 
 
 def _quoted(text: str) -> str:
