@@ -5,28 +5,46 @@
 
 import pulumi
 
-from falaj.components import KeyUse, Ownership, Regime, ResidencyKey
+from falaj.components import Cluster, KeyUse, Network, Ownership, Regime, ResidencyKey
 from falaj.components.vault_server import helm_values, vault_identity
 
 config = pulumi.Config()
 region = "me-central-1"
 regime: Regime = {"home_region": region, "account_id": "123456789012", "organization_id": "o-a1b2c3d4e5"}
 ownership: Ownership = {"owner": "ml-platform", "cost_centre": "cc-1000", "environment": "dev"}
-registry = f"123456789012.dkr.ecr.{region}.amazonaws.com"
 
-identity = vault_identity(
-    "vault",
+
+def key(purpose: str, *uses: KeyUse) -> ResidencyKey:
+    """Make the key of one purpose."""
+    return ResidencyKey(purpose, {"purpose": purpose, "used_by": [*uses], "regime": regime, "ownership": ownership})
+
+
+network = Network(
+    "network",
     {
-        "cluster_name": config.get("cluster") or "falaj-dev",
-        "version": "1.35",
-        "endpoint": "https://0123456789.gr7.me-central-1.eks.amazonaws.com",
-        "certificate_authority": "",
-        "security_group_id": "sg-0123456789abcdef0",
+        "cidr": "10.72.0.0/16",
+        "zones": [f"{region}a", f"{region}b"],
+        "key": key("flows", KeyUse.LOGS).ref,
+        "regime": regime,
+        "ownership": ownership,
     },
-    regime,
-    ownership,
 )
-key = ResidencyKey(
+cluster = Cluster(
+    "cluster",
+    {
+        "version": "1.35",
+        # A cluster that is tried out must be easy to remove.
+        "protected": False,
+        "as_of": "2026-11-26",
+        "network": network.ref,
+        "key": key("cluster", KeyUse.EKS, KeyUse.LOGS).ref,
+        "regime": regime,
+        "ownership": ownership,
+        "administrators": ["arn:aws:iam::123456789012:role/platform-deployer"],
+    },
+)
+identity = vault_identity("vault", cluster.ref, regime, ownership)
+seal_key = ResidencyKey(
     "vault-seal",
     {
         "purpose": "vault-seal",
@@ -38,13 +56,14 @@ key = ResidencyKey(
     pulumi.ResourceOptions(depends_on=[identity.role]),
 )
 values = helm_values(
-    key.ref,
+    seal_key.ref,
     region,
     # Examples: the image that you built with the plugin in it, and the digest of the plugin's binary.
-    image=config.get("image") or f"{registry}/openbao/openbao:2.7.2@sha256:{'0123456789abcdef' * 4}",
+    image=config.get("image")
+    or f"123456789012.dkr.ecr.{region}.amazonaws.com/openbao/openbao:2.7.2@sha256:{'0123456789abcdef' * 4}",
     plugin_sha256=config.get("pluginSha256") or "0123456789abcdef" * 4,
 )
 
 pulumi.export("role", identity.role.arn)
-pulumi.export("key", key.arn)
+pulumi.export("key", seal_key.arn)
 pulumi.export("values", values)
