@@ -35,7 +35,7 @@ OUTSIDE = Path(__file__).parents[1] / "policies" / "outside"
 def main() -> None:
     """Print a row for each size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sizes", type=int, nargs="*", default=[1000], help="how many resources (default: 1000)")
+    parser.add_argument("sizes", type=int, nargs="*", default=[1000], help="about how many resources (default: 1000)")
     parser.add_argument("--runs", type=int, default=3, help="runs of each (default: 3)")
     arguments = parser.parse_args()
     python = ensure(print)
@@ -57,7 +57,7 @@ def engine() -> Engine:
 
 
 def outside(size: int) -> Stack:
-    """Return the outside stacks' resources, repeated up to a size."""
+    """Return the outside stacks' resources, repeated to about a size."""
     states = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(OUTSIDE.glob("*.json"))]
     rows = [row for state in states for row in state["deployment"]["resources"]]
     whole = repeated({**states[0], "deployment": {**states[0]["deployment"], "resources": rows}}, size)

@@ -6,8 +6,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from falaj.policies.controls import CONTROLS, COST, ISO, RESIDENCY, ZERO_TRUST
 from falaj.policies.errors import RefusedError
 from falaj.policies.model import Rule
@@ -132,9 +130,16 @@ def check_values(field_: str, values: Mapping[str, Any], known: Mapping[str, Map
         if name not in known:
             names = ", ".join(sorted(known)) or "nothing: the rule has no settings"
             raise RefusedError(f"{field_}.{name}", value, f"may be {names}")
-        error = next(iter(Draft202012Validator(dict(known[name])).iter_errors(value)), None)  # pyright: ignore[reportUnknownMemberType] - untyped
+        error = _misfit(value, known[name])
         if error is not None:
             raise RefusedError(f"{field_}.{name}", value, f"must fit its schema: {known[name]}")
+
+
+def _misfit(value: Any, schema: Mapping[str, Any]) -> object:
+    """Return what of a value does not fit its schema, if anything."""
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to load, and most runs set nothing
+
+    return next(iter(Draft202012Validator(dict(schema)).iter_errors(value)), None)  # pyright: ignore[reportUnknownMemberType] - untyped
 
 
 def _level(name: str, value: Any) -> Level:
