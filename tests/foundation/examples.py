@@ -24,11 +24,14 @@ UNCHANGED = ("same", "read", "refresh")
 class Example:
     """One example as one stack of one lab."""
 
-    def __init__(self, lab: RunningLab, name: str) -> None:
+    def __init__(self, lab: RunningLab, name: str, region: str | None = None) -> None:
         self.lab, self.name = lab, name
+        self.env = dict(lab.env) | ({"AWS_REGION": region, "AWS_DEFAULT_REGION": region} if region else {})
         self._given: set[str] = set()
         self.advisory: tuple[str, ...] = ()
         """Rules that are told and stop nothing, for a choice that is unsafe on purpose."""
+        self.policy_settings: dict[str, Any] = {}
+        """Values for all rules, for a regime that is not the usual one."""
         self._selected = False
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -36,7 +39,7 @@ class Example:
         done = subprocess.run(
             command,
             cwd=EXAMPLES / self.name,
-            env=dict(self.lab.env),
+            env=self.env,
             capture_output=True,
             text=True,
             timeout=LONGEST,
@@ -55,7 +58,7 @@ class Example:
             self.run("pulumi", "config", "rm-all", *(f"{self.name}:{key}" for key in stale), "--stack", "test")
         self._given |= set(config)
         given = [part for key, value in config.items() for part in ("-c", f"{self.name}:{key}={value}")]
-        leading = lab_configuration(self.lab.env) if command[0] in ("up", "preview", "refresh", "destroy") else []
+        leading = lab_configuration(self.env) if command[0] in ("up", "preview", "refresh", "destroy") else []
         return self.run("pulumi", *command, "--stack", "test", "--non-interactive", *leading, *given, check=check)
 
     def up(self, check: bool = True, **config: str) -> subprocess.CompletedProcess[str]:
@@ -65,9 +68,10 @@ class Example:
             self._selected = True
         policies = ["--policy-pack", str(POLICIES)]
         with tempfile.TemporaryDirectory() as folder:
-            if self.advisory:
+            if self.advisory or self.policy_settings:
                 chosen = Path(folder) / "policy.json"
-                chosen.write_text(json.dumps(dict.fromkeys(self.advisory, "advisory")))
+                told = {"settings": self.policy_settings} if self.policy_settings else {}
+                chosen.write_text(json.dumps(told | dict.fromkeys(self.advisory, "advisory")))
                 policies += ["--policy-pack-config", str(chosen)]
             return self.pulumi("up", "--yes", "--skip-preview", "--suppress-outputs", *policies, check=check, **config)
 
@@ -96,8 +100,8 @@ class Example:
         self._selected = False
 
     def aws(self, service: str, **more: Any) -> Any:
-        """Return a client of the lab's AWS."""
-        return self.lab.aws(service, **more)
+        """Return a client of the lab's AWS, in the example's region."""
+        return self.lab.aws(service, **{"region_name": self.env["AWS_REGION"], **more})
 
     @cached_property
     def vault(self) -> hvac.Client:

@@ -10,6 +10,7 @@ from falaj.components import Standard, Threats
 from falaj.lab.state import ACCOUNT, REGION
 
 pytestmark = pytest.mark.lab
+EUROPE = "eu-central-1"
 
 
 def features(guardduty, detector) -> dict[str, str]:
@@ -27,10 +28,10 @@ def check_guardduty(guardduty, detector, records, key) -> None:
     assert to["DestinationProperties"] == {"DestinationArn": f"arn:aws:s3:::{records}", "KmsKeyArn": key}
 
 
-def check_the_others(example) -> None:
+def check_the_others(example, region=REGION) -> None:
     hub = example.aws("securityhub")
     checked = {each["StandardsArn"] for each in hub.get_enabled_standards()["StandardsSubscriptions"]}
-    assert checked == {each.arn(REGION) for each in Standard}
+    assert checked == {each.arn(region) for each in Standard}
     assert scans(example.aws("inspector2")) == {"ec2", "ecr", "lambda"}
     (analyzer,) = example.aws("accessanalyzer").list_analyzers()["analyzers"]
     assert (analyzer["name"], analyzer["type"], analyzer["status"]) == ("dev-external-access", "ACCOUNT", "ACTIVE")
@@ -94,3 +95,39 @@ def test_every_detector_is_on_as_it_was_asked_for(bridged):
     assert scans(example.aws("inspector2")) == set()
     with pytest.raises(ClientError, match="not subscribed"):
         example.aws("securityhub").describe_hub()
+
+
+def test_where_macie_is_offered_it_is_on_and_writes_to_the_records(bridged):
+    example = Example(bridged, "detective-baseline", region=EUROPE)
+    example.policy_settings = {"regime": "gdpr", "homeRegions": [EUROPE]}
+    wanted = {"regime": "gdpr", "homeRegion": EUROPE}
+    example.up(**wanted)
+    assert example.changes(**wanted) == {}
+    resources, macie = example.resources(), example.aws("macie2")
+    key, records = (resources[each]["outputs"] for each in ("records-key", "audit-records-bucket"))
+    check_macie(macie, records["bucket"], key["arn"])
+    check_guardduty(example.aws("guardduty"), example.outputs()["detector"], records["bucket"], key["arn"])
+    check_the_others(example, EUROPE)
+    policy = json.loads(example.aws("kms").get_key_policy(KeyId=key["arn"], PolicyName="default")["Policy"])
+    assert "macie.amazonaws.com" in json.dumps(policy)
+
+    macie.update_macie_session(status="PAUSED", findingPublishingFrequency="SIX_HOURS")
+    macie.put_classification_export_configuration(
+        configuration={"s3Destination": {"bucketName": "elsewhere", "kmsKeyArn": key["arn"]}}
+    )
+    drift = example.drift()
+    assert drift["baseline-macie"][1] == {"status", "findingPublishingFrequency"}
+    assert "baseline-macie-records" in drift
+    example.up(**wanted)
+    check_macie(macie, records["bucket"], key["arn"])
+
+    example.destroy()
+    with pytest.raises(ClientError, match="Macie is not enabled"):
+        macie.get_macie_session()
+
+
+def check_macie(macie, records, key) -> None:
+    session = macie.get_macie_session()
+    assert (session["status"], session["findingPublishingFrequency"]) == ("ENABLED", "FIFTEEN_MINUTES")
+    written = macie.get_classification_export_configuration()["configuration"]["s3Destination"]
+    assert written == {"bucketName": records, "keyPrefix": "macie", "kmsKeyArn": key}

@@ -14,10 +14,17 @@ from falaj.components import (
 )
 
 config = pulumi.Config()
-regime: Regime = {"home_region": "me-central-1", "account_id": "123456789012"}
+regime: Regime = {
+    "name": config.get("regime") or "uae-restricted",
+    "home_region": config.get("homeRegion") or "me-central-1",
+    "account_id": "123456789012",
+}
 ownership: Ownership = {"owner": "security", "cost_centre": "cc-1000", "environment": "dev"}
 
 uses: list[str] = [KeyUse.S3, KeyUse.CLOUDTRAIL, KeyUse.CONFIG, KeyUse.GUARDDUTY, KeyUse.LOGS, KeyUse.SNS]
+# AWS does not offer Macie in the UAE.
+if regime["home_region"] != "me-central-1":
+    uses.append(KeyUse.MACIE)
 key = ResidencyKey("records", {"purpose": "records", "used_by": uses, "regime": regime, "ownership": ownership})
 trail = AuditTrail("audit", {"key": key.ref, "regime": regime, "ownership": ownership})
 
