@@ -70,6 +70,11 @@ class Platform:
             and not step["urn"].split("::")[2].rpartition("$")[2].startswith("falaj:")
         }
 
+    def resources(self) -> dict[str, dict[str, Any]]:
+        """Return what the state holds, by name."""
+        deployment = json.loads(self.pulumi("stack", "export").stdout)["deployment"]
+        return {each["urn"].rpartition("::")[2]: each for each in deployment.get("resources", [])}
+
     def kubectl(self, *command: str, check: bool = True, given: object = None) -> subprocess.CompletedProcess[str]:
         """Run kubectl, with an object on its standard input when one is given."""
         done = subprocess.run(
