@@ -6,10 +6,17 @@ from typing import Any
 import pytest
 from examples import Example
 
+from falaj.lab.state import REGION
+
 pytestmark = pytest.mark.lab
 KEY_ALIAS = "alias/dev/network-logs"
 DOMAINS = "login.ae,.models.example"
 ZONES = ["me-central-1a", "me-central-1b", "me-central-1c"]
+INTERFACES = [
+    *("autoscaling", "ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "elasticfilesystem", "elasticloadbalancing"),
+    *("fsx", "kms", "logs", "monitoring", "secretsmanager", "sqs", "ssm", "ssmmessages", "sts"),
+]
+"""What a private cluster calls, in the order of the names."""
 
 
 def of_vpc(vpc: str) -> list[dict[str, Any]]:
@@ -66,6 +73,9 @@ def test_a_way_out_leads_through_the_firewall_to_named_domains(bridged):
             "network-dns-egress": "update",
             "network-firewall-domains": "update",
         }
+        example.up(allowedDomains=f"{DOMAINS},github.com", protected="true")
+        assert example.changes(allowedDomains=f"{DOMAINS},github.com", protected="true") == {}
+        _goes_out_by_the_firewall(example, domains=f"{DOMAINS},github.com")
         refused = example.pulumi("destroy", "--yes", "--skip-preview", check=False)
         assert refused.returncode and "protect" in refused.stdout + refused.stderr
     finally:
@@ -111,7 +121,12 @@ def _holds_what_was_asked(example: Example) -> None:
     placement = ec2.describe_placement_groups(GroupNames=["dev-network-a"])["PlacementGroups"]
     assert [group["Strategy"] for group in placement] == ["cluster"]
 
-    for endpoint in ec2.describe_vpc_endpoints(Filters=of_vpc(vpc))["VpcEndpoints"]:
+    endpoints = ec2.describe_vpc_endpoints(Filters=of_vpc(vpc))["VpcEndpoints"]
+    assert sorted((each["VpcEndpointType"], each["ServiceName"].partition(f"{REGION}.")[2]) for each in endpoints) == [
+        ("Gateway", "s3"),
+        *(("Interface", service) for service in INTERFACES),
+    ]
+    for endpoint in endpoints:
         equals = [each["Condition"]["StringEquals"] for each in json.loads(endpoint["PolicyDocument"])["Statement"]]
         assert all(each["aws:PrincipalAccount"] == "123456789012" for each in equals)
         assert all(each["aws:RequestedRegion"] == "me-central-1" for each in equals)
@@ -122,10 +137,10 @@ def _holds_what_was_asked(example: Example) -> None:
     _resolves_home_names_only(example, vpc)
 
 
-def _is_logged(example: Example, vpc: str) -> None:
+def _is_logged(example: Example, vpc: str, days: int = 365) -> None:
     key = example.aws("kms").describe_key(KeyId=KEY_ALIAS)["KeyMetadata"]["Arn"]
     groups = example.aws("logs").describe_log_groups(logGroupNamePrefix="/vpc/dev/network/")["logGroups"]
-    assert {(group["kmsKeyId"], group["retentionInDays"]) for group in groups} == {(key, 365)}
+    assert {(group["kmsKeyId"], group["retentionInDays"]) for group in groups} == {(key, days)}
     (flows,) = example.aws("ec2").describe_flow_logs(Filters=[{"Name": "resource-id", "Values": [vpc]}])["FlowLogs"]
     assert flows["TrafficType"] == "ALL"
     assert flows["LogDestination"].endswith(":log-group:/vpc/dev/network/flow-logs")
@@ -154,6 +169,11 @@ def _changes_as_aws_does(example: Example) -> None:
     longer = example.changes(logDays="731")
     longer.pop("network", None)
     assert longer == {f"network-{kind}": ("update", {"retentionInDays"}) for kind in ("dns-queries", "flow-logs")}
+    vpc = example.outputs()["vpcId"]
+    example.up(logDays="731")
+    assert example.changes(logDays="731") == {}
+    assert example.outputs()["vpcId"] == vpc
+    _is_logged(example, vpc, days=731)
     assert example.changes(cidr="10.24.0.0/16")["network-vpc"][0] == "replace"
     more = example.changes(zones=",".join([*ZONES, "me-central-1d"]))
     moved = {name: operation for name, (operation, _) in more.items() if operation not in ("create", "update")}
@@ -173,11 +193,12 @@ def _sees_and_mends_drift(example: Example) -> None:
     assert set(example.drift()) == {"network-default-acl", "network-dns-home", "network-dns-fails-closed"}
     example.up()
     assert example.changes() == {}
+    _is_logged(example, vpc)
     assert allowed(acls(ec2, vpc)["default"], egress=True) == []
     _resolves_home_names_only(example, vpc)
 
 
-def _goes_out_by_the_firewall(example: Example) -> None:
+def _goes_out_by_the_firewall(example: Example, domains: str = DOMAINS) -> None:
     ec2, api, vpc = example.aws("ec2"), example.aws("network-firewall"), example.outputs()["vpcId"]
     found = api.describe_firewall(FirewallName="dev-network")
     firewall, states = found["Firewall"], found["FirewallStatus"]["SyncStates"]
@@ -203,7 +224,10 @@ def _goes_out_by_the_firewall(example: Example) -> None:
     policy = api.describe_firewall_policy(FirewallPolicyArn=firewall["FirewallPolicyArn"])["FirewallPolicy"]
     assert {*policy["StatefulDefaultActions"]} == {"aws:drop_established", "aws:alert_established"}
     group = api.describe_rule_group(RuleGroupArn=policy["StatefulRuleGroupReferences"][0]["ResourceArn"])
-    assert {*group["RuleGroup"]["RulesSource"]["RulesSourceList"]["Targets"]} == {*DOMAINS.split(",")}
+    assert {*group["RuleGroup"]["RulesSource"]["RulesSourceList"]["Targets"]} == {*domains.split(",")}
+    listed = example.resources()["network-dns-egress"]["id"]
+    resolved = example.aws("route53resolver").list_firewall_domains(FirewallDomainListId=listed)["Domains"]
+    assert {name.lstrip("*.").rstrip(".") for name in resolved} == {each.lstrip(".") for each in domains.split(",")}
     logged = api.describe_logging_configuration(FirewallArn=firewall["FirewallArn"])["LoggingConfiguration"]
     assert {each["LogType"] for each in logged["LogDestinationConfigs"]} == {"ALERT", "FLOW"}
 

@@ -5,6 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 from examples import Example
+from organizations import organization_of
 
 from falaj.components import RegionGuardMode
 from falaj.components.region_guard import guard_policy
@@ -25,12 +26,10 @@ def boundary(iam) -> dict:
     return iam.get_policy_version(PolicyArn=ARN, VersionId=version)["PolicyVersion"]["Document"]
 
 
-def unit(organizations) -> str:
+def unit(example) -> str:
     """Return the id of a new unit, in an organization that takes service control policies."""
-    try:
-        organizations.create_organization(FeatureSet="ALL")
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == "AlreadyInOrganizationException"
+    organization_of(example)
+    organizations = example.aws("organizations")
     (root,) = organizations.list_roots()["Roots"]
     if not root["PolicyTypes"]:
         organizations.enable_policy_type(RootId=root["Id"], PolicyType="SERVICE_CONTROL_POLICY")
@@ -56,7 +55,7 @@ def test_a_role_carries_the_guard_as_its_boundary_and_then_a_unit_carries_it(bri
     example.up()
     assert boundary(iam) == wanted
 
-    target = unit(organizations)
+    target = unit(example)
     example.up(target=target)
     (attached,) = [
         each
