@@ -3,7 +3,7 @@
 import logging
 import threading
 import warnings
-from collections.abc import Callable, Collection, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +20,7 @@ from falaj.training.checkpoints.listing import MANIFEST, Saved, attempts, check_
 from falaj.training.checkpoints.planners import LoadPlanner, SavePlanner
 from falaj.training.checkpoints.reader import SealedStorage, open_saved
 from falaj.training.checkpoints.section import CheckpointSection
-from falaj.training.checkpoints.workers import Workers, error_of, outcome
+from falaj.training.checkpoints.workers import Workers, error_of, outcomes_of
 from falaj.training.checkpoints.writer import SealingWriter
 from falaj.training.errors import RefusedError, TrainingError
 from falaj.training.sealing import DamagedError, open_keys
@@ -44,7 +44,7 @@ class Checkpoints:
     """
 
     def __init__(self, section: CheckpointSection, job: str, *, base: Path) -> None:
-        self._store = open_store(section.location, base)
+        self._store = open_store(section.location, base, region=section.region)
         self._keys = open_keys(section.key, base=base, region=section.region)
         self._section, self._job = section, check_job(job)
         # The group is this object's alone: saving beside training on the default group deadlocks with gloo and DDP.
@@ -66,7 +66,9 @@ class Checkpoints:
         then the checkpoints before it are as they were.
         """
         self.wait()
-        resolved = {name: value.state_dict() if isinstance(value, Stateful) else value for name, value in state.items()}
+        resolved = {
+            name: settled(value.state_dict() if isinstance(value, Stateful) else value) for name, value in state.items()
+        }
         if not self._section.asynchronous:
             self._write(step, resolved)
             return
@@ -119,14 +121,15 @@ class Checkpoints:
 
     def _write(self, step: int, state: dict[str, Any]) -> None:
         writer = SealingWriter(self._store, self._keys, self._job, step)
-        group = self._workers.group
+        group, failed = self._workers.group, f"the checkpoint of step {step} was not saved"
         try:
             self._sweep()
             save(state, storage_writer=writer, planner=SavePlanner(), process_group=group, no_dist=group is None)
         except CheckpointException as error:
-            self._discard(writer.attempt)
-            reasons = error_of([outcome(failure) for failure, _ in error.failures.values()])
-            raise TrainingError(f"the checkpoint of step {step} was not saved: {reasons}") from error
+            self._remove(lambda: [writer.attempt] if writer.attempt else [])
+            raise TrainingError(f"{failed}: {error_of(outcomes_of(error))}") from error
+        except RuntimeError as error:  # of the workers' group
+            raise TrainingError(f"{failed}: a worker did not answer: {error}") from error
         self._retire()
 
     def _load(self, saved: Saved, state: MutableMapping[str, Any], optional: Collection[str]) -> None:
@@ -142,40 +145,49 @@ class Checkpoints:
                 no_dist=group is None,
             )
         except CheckpointException as error:
-            failures = [failure for failure, _ in error.failures.values()]
-            for failure in failures:
+            for failure, _ in error.failures.values():
                 if isinstance(failure, ValueError | RuntimeError) and not isinstance(failure, TrainingError):
                     raise RefusedError("state", f"step {saved.step}", f"must fit the checkpoint: {failure}") from error
-            raise error_of([outcome(failure) for failure in failures]) from error
+            raise error_of(outcomes_of(error)) from error
         for name, value in loaded.items():
             if not isinstance(value, Stateful):
                 state[name] = value
 
     def _sweep(self) -> None:
         """Remove what a crash left, once, before its room is needed."""
-        if self._workers.rank == 0 and not self._swept:
-            for saved in attempts(self._store, self._job)[1]:
-                self._discard(saved)
+        if not self._swept:
+            self._remove(lambda: attempts(self._store, self._job)[1])
         self._swept = True
 
     def _retire(self) -> None:
         """Keep the newest good checkpoints; remove older ones, and damaged ones with those of their age."""
+        self._remove(lambda: retired(committed(self._store, self._job), self._damaged, self._section.keep))
+
+    def _remove(self, find: Callable[[], Sequence[Saved]]) -> None:
+        """Remove attempts, each one's manifest first: what is left half removed is no checkpoint any more."""
         if self._workers.rank != 0:
             return
-        whole = committed(self._store, self._job)
-        good = [saved for saved in whole if saved not in self._damaged]
-        for saved in whole[: whole.index(good[-self._section.keep :][0])]:
-            self._discard(saved)
-
-    def _discard(self, saved: Saved | None) -> None:
-        """Remove an attempt, its manifest first: what is left half removed is no checkpoint any more."""
-        if saved is None or self._workers.rank != 0:
-            return
         try:
-            self._store.delete(saved.path(self._job, MANIFEST))
-            self._store.discard(saved.path(self._job, "").rstrip("/"))
-        except OSError as error:
-            logger.warning("the files of an old checkpoint of step %d were not removed: %s", saved.step, error)
+            for saved in find():
+                self._store.delete(saved.path(self._job, MANIFEST))
+                self._store.discard(f"{self._job}/{saved.folder}")
+        except OSError as error:  # a checkpoint is saved or not by then
+            logger.warning("files of old checkpoints of %s were not removed: %s", self._job, error)
+
+
+def retired(whole: Sequence[Saved], damaged: Collection[Saved], keep: int) -> Sequence[Saved]:
+    """Return those of ``whole``, which is sorted, that are older than the newest ``keep`` good ones."""
+    kept = [saved for saved in whole if saved not in damaged][-keep:]
+    return [saved for saved in whole if kept and saved < kept[0]]
+
+
+def settled(value: Any) -> Any:
+    """Return a state whose tensors lie in memory as they are: torch's stager forgets conjugations that are only noted."""
+    if isinstance(value, torch.Tensor):
+        return value.resolve_conj().resolve_neg() if value.is_conj() or value.is_neg() else value
+    if isinstance(value, dict):
+        return {key: settled(item) for key, item in cast(dict[Any, Any], value).items()}
+    return [settled(item) for item in cast(list[Any], value)] if isinstance(value, list) else value
 
 
 def new_group(timeout_seconds: int) -> dist.ProcessGroup:

@@ -15,6 +15,8 @@ from torch.distributed.checkpoint.metadata import (
     TensorStorageMetadata,
 )
 
+from falaj.training.errors import TrainingError
+
 VERSION = 1
 
 
@@ -70,10 +72,10 @@ class Manifest:
 
     @classmethod
     def from_json(cls, data: bytes) -> "Manifest":
-        """Return the manifest that ``to_json`` wrote; raise ``ValueError`` for one of another version."""
+        """Return the manifest that ``to_json`` wrote; raise ``TrainingError`` for one of another version."""
         told: dict[str, Any] = json.loads(data)
         if told["version"] != VERSION:
-            raise ValueError(f"manifests of version {told['version']} cannot be read, only of version {VERSION}")
+            raise TrainingError(f"manifests of version {told['version']} cannot be read, only of version {VERSION}")
         return cls(
             saved_at=told["saved_at"],
             workers=told["workers"],

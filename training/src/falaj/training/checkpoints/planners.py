@@ -51,9 +51,7 @@ class LoadPlanner(DefaultLoadPlanner):
         for name, value in self.state_dict.items():
             saved = self.metadata.state_dict_metadata.get(name)
             if saved is not None and hasattr(saved, "size") != isinstance(value, torch.Tensor):
-                raise ValueError(
-                    f"{name} is a tensor in one of the checkpoint and the state, and a plain value in the other"
-                )
+                raise ValueError(f"{name} is a tensor on one side and a plain value on the other")
         return super().create_local_plan()
 
     def load_bytes(self, read_item: ReadItem, value: io.BytesIO) -> None:
@@ -61,8 +59,15 @@ class LoadPlanner(DefaultLoadPlanner):
         path = self.mappings[read_item.dest_index.fqn]
         place: Any = self.original_state_dict
         for part in path[:-1]:
-            place = place[part]
-        place[path[-1]] = from_json(value.getvalue())
+            place = place[key_of(place, part)]
+        place[key_of(place, path[-1])] = from_json(value.getvalue())
 
     def _is_optional(self, name: str) -> bool:
         return any(name == prefix or name.startswith(f"{prefix}.") for prefix in self._optional)
+
+
+def key_of(place: Any, part: str | int) -> Any:
+    """Return the key that ``part`` was made of: the planner's paths have the text of keys that were numbers."""
+    if isinstance(part, int) or part in place:
+        return part
+    return next(key for key in place if str(key) == part)

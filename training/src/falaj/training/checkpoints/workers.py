@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 import torch.distributed as dist
+from torch.distributed.checkpoint.api import CheckpointException
 
 from falaj.training.errors import RefusedError, TrainingError
 from falaj.training.sealing import DamagedError
@@ -55,6 +56,11 @@ def outcome(error: BaseException) -> tuple[int, Sequence[str]]:
     if isinstance(error, DamagedError):
         return DAMAGED, (str(error),)
     return FAILED, (str(error) or type(error).__name__,)
+
+
+def outcomes_of(failed: CheckpointException) -> Sequence[tuple[int, Sequence[str]]]:
+    """Return what torch gathered of the workers that failed."""
+    return [outcome(failure) for failure, _ in failed.failures.values()]
 
 
 def error_of(outcomes: Sequence[tuple[int, Sequence[str]]]) -> TrainingError:

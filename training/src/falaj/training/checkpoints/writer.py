@@ -1,10 +1,10 @@
 """The storage that torch.distributed.checkpoint writes to: a sealed file for each worker, then the manifest.
 
-Torch's own storage writes tensors by ``torch.save`` and its table of contents by ``pickle``, in clear, and loads both by
-``pickle.load``: whoever can write to the store would run code in the training job. To authenticate ``.metadata`` before
-torch unpickles it would close that only as long as no key is ever lost. So nothing here is pickled: tensors are their raw
-bytes, as in safetensors; values and the table of contents are JSON; and both are sealed, so that they are also authentic.
-Torch keeps what it is good at, planning who writes and reads what.
+Torch's own storage writes tensors by ``torch.save`` and its table of contents by ``pickle``, in clear, and loads both
+by ``pickle.load``: whoever can write to the store would run code in the training job. To authenticate ``.metadata``
+before torch unpickles it would close that only as long as no key is ever lost. So nothing here is pickled: tensors
+are their raw bytes, as in safetensors; values and the table of contents are JSON; and both are sealed, so that they are
+also authentic. Torch keeps what it is good at, planning who writes and reads what.
 
 In order: worker 0 has a data key made and names the attempt; every worker unwraps the key, writes its file and waits
 until it is durable; worker 0 writes the manifest. Before that last write there is no checkpoint, after it there is a
@@ -13,7 +13,8 @@ whole one. The data key travels between workers in its wrapped form only.
 
 import datetime
 import io
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,10 +75,8 @@ class SealingWriter(StorageWriter):
     def prepare_global_plan(self, plans: list[SavePlan]) -> list[SavePlan]:
         """Name the attempt, have its data key made, and tell both to all workers."""
         attempt = self.attempt = new_attempt(self._step)
-        try:
+        with travelling():
             self._key = new_data_key(self._keys, attempt.context(self._job))
-        except RefusedError as error:
-            raise TrainingError(str(error)) from error  # of a kind that travels between workers
         return [
             replace(plan, storage_data=Assignment(attempt, self._key.wrapped, f"rank-{rank:05d}.sealed"))
             for rank, plan in enumerate(plans)
@@ -87,14 +86,15 @@ class SealingWriter(StorageWriter):
         """Write this worker's file, and return when it is durable."""
         told: Assignment = plan.storage_data
         done: Future[list[WriteResult]] = Future()
-        done.set_result(self._write_file(told, plan, planner) if plan.items else [])
+        with travelling():
+            done.set_result(self._write_file(told, plan, planner) if plan.items else [])
         return done
 
     def finish(self, metadata: Metadata, results: list[list[WriteResult]]) -> None:
         """Write the manifest, which makes the files a checkpoint."""
         assert self.attempt is not None and self._key is not None
         path = self.attempt.path(self._job, MANIFEST)
-        with self._store.write(path) as file:
+        with travelling(), self._store.write(path) as file:
             file.write(seal(manifest_of(metadata, results).to_json(), self._key, path))
 
     def _write_file(self, told: Assignment, plan: SavePlan, planner: SavePlanner) -> list[WriteResult]:
@@ -115,10 +115,16 @@ class SealingWriter(StorageWriter):
     def _data_key(self, told: Assignment) -> bytes:
         if self._key is not None:
             return self._key.key
-        try:
-            return self._keys.unwrap(told.wrapped, told.attempt.context(self._job))
-        except RefusedError as error:
-            raise TrainingError(str(error)) from error
+        return self._keys.unwrap(told.wrapped, told.attempt.context(self._job))
+
+
+@contextmanager
+def travelling() -> Generator[None]:
+    """Raise refusals as errors that torch can send to the other workers: it makes them again from their message."""
+    try:
+        yield
+    except RefusedError as error:
+        raise TrainingError(str(error)) from error
 
 
 def manifest_of(metadata: Metadata, results: Sequence[Sequence[WriteResult]]) -> Manifest:

@@ -142,7 +142,7 @@ class SealedReader(io.RawIOBase):
 
     ``name`` is what messages call it; ``header`` pins the stream to the one that began with these 40 bytes. Raises
     ``DamagedError`` for a segment that was changed, moved or taken from elsewhere, a stream that was cut off or made
-    longer, and a key or context that is not the stream's.
+    longer (both at once), and a key or context that is not the stream's.
     """
 
     def __init__(
@@ -172,6 +172,8 @@ class SealedReader(io.RawIOBase):
         self._position = 0
         self.size = size - HEADER_BYTES - TAG_BYTES * self._count
         """Bytes of the stream in clear."""
+        # First the end: that the stream is as long as it was written is then sure, whatever part of it is read.
+        self._hold(self._count - 1, self._clear_length(self._count - 1))
 
     def readable(self) -> bool:
         """Say that it can be read."""

@@ -42,22 +42,22 @@ class Store(Protocol):
         ...
 
 
-def open_store(location: str, base: Path) -> Store:
+def open_store(location: str, base: Path, *, region: str | None = None) -> Store:
     """Return the store at ``s3://BUCKET/PREFIX`` or at a path, which is relative to ``base``.
 
-    A folder is made when the first file is written.
+    A folder is made when the first file is written. Where ``region`` is given, no bucket elsewhere is written to.
     """
     scheme, separator, rest = location.partition("://")
     if not separator:
-        from falaj.training.stores.local import LocalStore  # noqa: PLC0415 (it imports this module)
+        from falaj.training.stores.local import LocalStore  # noqa: PLC0415 - it imports this module
 
         return LocalStore(base / location)
     bucket, _, prefix = rest.partition("/")
     if scheme != "s3" or not bucket:
         raise RefusedError("location", location, "must be a path or s3://BUCKET/PREFIX")
-    from falaj.training.stores.s3 import S3Store  # noqa: PLC0415 (boto3 takes a third of a second)
+    from falaj.training.stores.s3 import S3Store  # noqa: PLC0415 - boto3 takes a third of a second
 
-    return S3Store(bucket, prefix.strip("/"))
+    return S3Store(bucket, prefix.strip("/"), region)
 
 
 def check_name(name: str) -> str:

@@ -11,6 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from typing_extensions import Buffer
 
+from falaj.training.errors import RefusedError
 from falaj.training.stores import check_name
 
 PART = 16 << 20
@@ -23,7 +24,10 @@ MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchUpload"}
 
 
 class S3Store:
-    """Objects below ``prefix`` in a bucket; credentials and region come from the environment, as for all of AWS."""
+    """Objects below ``prefix`` in a bucket; credentials come from the environment, as for all of AWS.
+
+    Where ``region`` is given, a bucket of another region is refused before the first object is written to it.
+    """
 
     def __init__(self, bucket: str, prefix: str, region: str | None = None) -> None:
         self.bucket = bucket
@@ -36,10 +40,12 @@ class S3Store:
         )
         make: Callable[..., Any] = boto3.client  # its stubs know services by their literal names only
         self._s3 = make("s3", region_name=region, config=config)
+        self._region, self._checked = region, region is None
 
     @contextmanager
     def write(self, name: str) -> Generator[BinaryIO]:
         """Write an object; what is small is sent as one, what is large in parts, several at once."""
+        self._check_region()
         upload = Upload(self._ask, self._key(name))
         try:
             yield cast(BinaryIO, upload)
@@ -74,6 +80,14 @@ class S3Store:
                 self._ask("abort_multipart_upload", Key=item["Key"], UploadId=item["UploadId"])
         for name in self.names(f"{check_name(folder)}/"):
             self.delete(name)
+
+    def _check_region(self) -> None:
+        if not self._checked:
+            found = self._ask("head_bucket").get("BucketRegion")
+            if found != self._region:
+                remedy = f"must be a bucket in {self._region}, the region that the data must stay in; it is in {found}"
+                raise RefusedError("location", f"s3://{self.bucket}", remedy)
+            self._checked = True
 
     def _key(self, name: str) -> str:
         return self._prefix + check_name(name)
