@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from falaj.training.checkpoints.section import CheckpointSection
 from falaj.training.errors import RefusedError
+from falaj.training.lineage.section import LineageSection, SigningSection, TrackingSection
 from falaj.training.refusals import refusals
 from falaj.training.section import Section
 from falaj.training.tables import (
@@ -53,6 +54,12 @@ class JobFile(Section):
     """Where it is saved, how often, and under which key."""
     report: ReportTable = ReportTable()
     """What it tells."""
+    tracking: TrackingSection | None = None
+    """Where its runs are kept: in MLflow."""
+    lineage: LineageSection | None = None
+    """Who is told where its model comes from: by OpenLineage events."""
+    signing: SigningSection | None = None
+    """With which key its model is signed."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

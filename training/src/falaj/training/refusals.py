@@ -33,14 +33,18 @@ def _refusal(each: Mapping[str, Any], model: type[BaseModel]) -> RefusedError:
     loc: tuple[int | str, ...] = each["loc"]
     kind: str = each["type"]
     value = None if kind == "missing" else each["input"]
-    field = ".".join(str(part) for part in loc) or "job"
+    path = ".".join(str(part) for part in loc)
+    field = path or "job"
     if kind == "extra_forbidden":
         return RefusedError(field, value, _unknown(str(loc[-1]), known_names(model, loc[:-1])))
     if kind == "value_error":
-        inner, colon, words = str(each["ctx"]["error"]).partition(": ")
-        if colon:
-            return RefusedError(f"{field}.{inner}", _inside(value, inner), words)
-        return RefusedError(field, value, inner)
+        error = each["ctx"]["error"]
+        if isinstance(error, RefusedError):
+            return RefusedError(_below(path, error.field), error.value, error.remedy)
+        inner, colon, words = str(error).partition(": ")
+        if colon and " " not in inner:
+            return RefusedError(_below(path, inner), _inside(value, inner), words)
+        return RefusedError(field, value, str(error))
     return RefusedError(field, value, _words(each))
 
 
@@ -72,8 +76,14 @@ def _quoted(expected: str) -> list[str]:
     return expected.split("'")[1::2]
 
 
-def _inside(value: Any, name: str) -> Any:
-    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+def _below(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _inside(value: Any, path: str) -> Any:
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    return value
 
 
 def known_names(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

@@ -1,0 +1,16 @@
+"""What the tests of the training runtime share."""
+
+from collections.abc import Iterator
+
+import pytest
+from training.runs import Server, start_server
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The process that forks workers: torch is imported once for all of them."""
+    server = start_server()
+    yield server
+    assert server.process.stdin is not None
+    server.process.stdin.close()
+    server.process.wait(60)
