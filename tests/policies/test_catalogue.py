@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from falaj.policies.catalogue import PAGES, controls_page, main
-from falaj.policies.catalogue_picture import picture
-from falaj.policies.controls import (
+from falaj.policies.catalogue.controls import (
     CONTROLS,
     COST,
     FOLDER,
@@ -20,9 +18,11 @@ from falaj.policies.controls import (
     Assessed,
     served,
 )
+from falaj.policies.catalogue.pages import PAGES, controls_page, main
+from falaj.policies.catalogue.picture import picture
+from falaj.policies.catalogue.standing import Standing, pillars, served_by, standing
 from falaj.policies.model import Rule, Severity
 from falaj.policies.rules import RULES
-from falaj.policies.standing import Standing, pillars, served_by, standing
 
 DOCS = Path(__file__).parents[2] / "docs"
 NAMED = {ISO, ZERO_TRUST, RESIDENCY, COST}

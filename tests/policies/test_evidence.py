@@ -16,10 +16,10 @@ from policies.test_rules import CASES
 from falaj.policies.config import Config
 from falaj.policies.engine import Engine, Finding, Stack
 from falaj.policies.errors import RefusedError
-from falaj.policies.evidence import MANIFEST, SIGNATURE, bundle, catalogue_version, verify
+from falaj.policies.evidence.bundle import MANIFEST, SIGNATURE, bundle, catalogue_version, verify
+from falaj.policies.evidence.signing import fingerprint, generate_key, read_public
 from falaj.policies.model import Resource, Severity, Verdict
 from falaj.policies.rules import RULES as ALL_RULES
-from falaj.policies.signing import fingerprint, generate_key, read_public
 from falaj.policies.values import UNKNOWN, View
 from falaj.policies.waivers import Waivers
 

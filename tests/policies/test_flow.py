@@ -7,11 +7,11 @@ from xml.etree import ElementTree
 
 from policies.making import AWS_PROVIDER, BUCKET, DEPLOYMENT, HOME, KEY, SSE, container, make, pod, urn
 
-from falaj.policies.flow import flow, headline, mermaid
-from falaj.policies.flow_svg import svg
 from falaj.policies.model import Resource, Verdict
-from falaj.policies.places import REGIONS
-from falaj.policies.proofs import KINDS, STATE, Proof, proofs, summary
+from falaj.policies.residency.flow import flow, headline, mermaid
+from falaj.policies.residency.flow_svg import svg
+from falaj.policies.residency.places import REGIONS
+from falaj.policies.residency.proofs import KINDS, STATE, Proof, proofs, summary
 from falaj.policies.values import UNKNOWN
 
 LOGS = "aws:cloudwatch/logGroup:LogGroup"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from falaj.policies import places
-from falaj.policies.places import GLOBAL, HERE
+from falaj.policies.residency import places
+from falaj.policies.residency.places import GLOBAL, HERE
 
 
 @pytest.mark.parametrize(

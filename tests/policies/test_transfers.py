@@ -9,7 +9,7 @@ from policies.making import BY_ID, KEY, NO_REPLICA, make, urn
 
 from falaj.policies.errors import RefusedError
 from falaj.policies.model import Context, Graph, Judgement, Resource, Verdict, judge
-from falaj.policies.transfers import Register, Transfer, read_entries, read_transfers, regimes
+from falaj.policies.residency.transfers import Register, Transfer, read_entries, read_transfers, regimes
 from falaj.policies.values import UNKNOWN
 
 CDN = "aws:cloudfront/distribution:Distribution"

@@ -18,8 +18,8 @@ from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import analyzer_pb2 as proto
 from pulumi.runtime.proto import analyzer_pb2_grpc, plugin_pb2
 
+from falaj.policies.catalogue.controls import CONTROLS
 from falaj.policies.config import OWN_SETTINGS, SETTINGS, Config, Level, configured, schemas
-from falaj.policies.controls import CONTROLS
 from falaj.policies.decoding import from_struct, provider_from_struct
 from falaj.policies.engine import Engine, Finding
 from falaj.policies.files import ready

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from falaj.policies.controls import CONTROLS
+from falaj.policies.catalogue.controls import CONTROLS
 from falaj.policies.engine import Engine, Finding, Stack
 from falaj.policies.model import Rule, Verdict
 from falaj.policies.waivers import Waiver

@@ -12,25 +12,25 @@ import typer
 import yaml
 
 from falaj.policies.assessment import Assessment, Source, assess
+from falaj.policies.catalogue.controls import CONTROLS
 from falaj.policies.checkov import Opinion, second_opinion
 from falaj.policies.config import PACKS, Config, in_pack, read_config
-from falaj.policies.controls import CONTROLS
 from falaj.policies.diff import compare, read_findings
 from falaj.policies.engine import Stack
 from falaj.policies.errors import RefusedError
-from falaj.policies.evidence import bundle
-from falaj.policies.evidence import verify as verified
+from falaj.policies.evidence.bundle import bundle
+from falaj.policies.evidence.bundle import verify as verified
+from falaj.policies.evidence.signing import generate_key
 from falaj.policies.files import ready
-from falaj.policies.flow import flow, headline, mermaid
-from falaj.policies.flow_svg import svg
 from falaj.policies.model import Rule, Verdict
-from falaj.policies.proofs import proofs
 from falaj.policies.reading import read_preview, read_stack, read_state
 from falaj.policies.report import FORMATS, render
 from falaj.policies.report.opinion import lines, plain
 from falaj.policies.report.text import printable
+from falaj.policies.residency.flow import flow, headline, mermaid
+from falaj.policies.residency.flow_svg import svg
+from falaj.policies.residency.proofs import proofs
 from falaj.policies.rules import RULES
-from falaj.policies.signing import generate_key
 
 VIOLATION, BAD_INPUT, UNDETERMINED = 1, 2, 3
 """Exit codes beside 0."""

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from falaj.policies.controls import CONTROLS, COST, ISO, RESIDENCY, ZERO_TRUST
+from falaj.policies.catalogue.controls import CONTROLS, COST, ISO, RESIDENCY, ZERO_TRUST
 from falaj.policies.errors import RefusedError
 from falaj.policies.model import Rule
 

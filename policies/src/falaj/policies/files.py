@@ -7,7 +7,7 @@ from dataclasses import replace
 from falaj.policies.config import Config
 from falaj.policies.engine import Engine
 from falaj.policies.model import Rule
-from falaj.policies.transfers import DEFAULT, read_transfers
+from falaj.policies.residency.transfers import DEFAULT, read_transfers
 from falaj.policies.waivers import Waivers, read_waivers
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from falaj.policies.controls import CONTROLS
+from falaj.policies.catalogue.controls import CONTROLS
 from falaj.policies.values import UNKNOWN, Fact, View
 
 _T = TypeVar("_T")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from falaj.policies.controls import CONTROLS
+from falaj.policies.catalogue.controls import CONTROLS
 from falaj.policies.rules import RULES
 
 FILE = Path(__file__).with_name("mapping.toml")

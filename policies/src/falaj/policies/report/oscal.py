@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from falaj.policies.assessment import Assessment, counts, plain
-from falaj.policies.controls import CONTROLS
+from falaj.policies.catalogue.controls import CONTROLS
 from falaj.policies.engine import Finding
 from falaj.policies.model import Verdict
 from falaj.policies.report.text import TOOL, message, number, ordered, printable, tool_version, waiver_line

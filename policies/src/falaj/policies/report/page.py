@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from falaj.policies.assessment import Assessment, counts
-from falaj.policies.controls import CONTROLS, FRAMEWORKS, Assessed, Control, served
+from falaj.policies.catalogue.controls import CONTROLS, FRAMEWORKS, Assessed, Control, served
 from falaj.policies.engine import Finding
 from falaj.policies.model import Rule
 from falaj.policies.report.text import WORST_FIRST, message, number, ordered, printable, tool_version, waiver_line

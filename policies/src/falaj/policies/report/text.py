@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from importlib.metadata import version
 
-from falaj.policies.controls import CONTROLS
+from falaj.policies.catalogue.controls import CONTROLS
 from falaj.policies.engine import Finding
 from falaj.policies.model import Severity, Verdict
 from falaj.policies.waivers import Waiver

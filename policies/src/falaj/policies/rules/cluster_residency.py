@@ -2,9 +2,19 @@
 
 from collections.abc import Iterator
 
-from falaj.policies.crossings import HOST, REGION, ZONE, Crossing, Reader, Way, crossing, follow, residency_rule
 from falaj.policies.model import Context, Resource, Rule, Severity
 from falaj.policies.pods import POD_TYPES, pod_specs
+from falaj.policies.residency.crossings import (
+    HOST,
+    REGION,
+    ZONE,
+    Crossing,
+    Reader,
+    Way,
+    crossing,
+    follow,
+    residency_rule,
+)
 from falaj.policies.values import View
 
 _REGION_LABELS = ("topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region")

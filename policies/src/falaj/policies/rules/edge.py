@@ -2,11 +2,11 @@
 
 import re
 
-from falaj.policies.crossings import SETTINGS as TRANSFERS
-from falaj.policies.crossings import register_of
 from falaj.policies.demands import companions_by
 from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
-from falaj.policies.places import GLOBAL
+from falaj.policies.residency.crossings import SETTINGS as TRANSFERS
+from falaj.policies.residency.crossings import register_of
+from falaj.policies.residency.places import GLOBAL
 from falaj.policies.values import Fact, View, all_of, any_of
 
 _LISTENERS = ("aws:lb/listener:Listener", "aws:alb/listener:Listener")

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from falaj.policies.crossings import Crossing, residency_rule
 from falaj.policies.documents import statements
 from falaj.policies.model import Context, Resource, Rule, Severity
-from falaj.policies.places import GLOBAL
+from falaj.policies.residency.crossings import Crossing, residency_rule
+from falaj.policies.residency.places import GLOBAL
 from falaj.policies.values import Fact, any_of
 
 _EDGE = (

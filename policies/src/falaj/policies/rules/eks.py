@@ -4,9 +4,9 @@ import json
 import re
 from typing import Any, cast
 
-from falaj.policies.crossings import TODAY
 from falaj.policies.kubernetes_support import in_standard_support
 from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
+from falaj.policies.residency.crossings import TODAY
 
 CLUSTER = "aws:eks/cluster:Cluster"
 _ADDON = "aws:eks/addon:Addon"

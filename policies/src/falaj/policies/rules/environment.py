@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from falaj.policies.crossings import REGION, URL, Crossing, Way, crossing, residency_rule
 from falaj.policies.documents import parse
 from falaj.policies.model import Context, Resource, Rule, Severity
 from falaj.policies.pods import POD_TYPES, containers, pod_specs
+from falaj.policies.residency.crossings import REGION, URL, Crossing, Way, crossing, residency_rule
 from falaj.policies.values import UNKNOWN, View
 
 # Names under which exporters, clients and agents take an address.

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
-from falaj.policies.crossings import ARN, IMAGE, URL, Crossing, Way, below, crossing, follow, residency_rule
 from falaj.policies.documents import parse
 from falaj.policies.model import Context, Resource, Rule, Setting, Severity
 from falaj.policies.pods import POD_TYPES, containers, pod_specs
+from falaj.policies.residency.crossings import ARN, IMAGE, URL, Crossing, Way, below, crossing, follow, residency_rule
 from falaj.policies.values import UNKNOWN
 
 _MESSAGE = "comes from a registry that is not in the home region"

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from falaj.policies.crossings import (
+from falaj.policies.model import Context, Resource, Rule, Severity
+from falaj.policies.residency.crossings import (
     ARN,
     BUCKETS,
     HOST,
@@ -15,8 +16,7 @@ from falaj.policies.crossings import (
     follow,
     residency_rule,
 )
-from falaj.policies.model import Context, Resource, Rule, Severity
-from falaj.policies.places import GLOBAL
+from falaj.policies.residency.places import GLOBAL
 from falaj.policies.values import View
 
 _CARRIERS: Mapping[str, tuple[Way, ...]] = {

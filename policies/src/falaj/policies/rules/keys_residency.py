@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from falaj.policies.crossings import (
+from falaj.policies.model import Context, Resource, Rule, Severity
+from falaj.policies.residency.crossings import (
     KEYS,
     SERVICE,
     URL,
@@ -13,7 +14,6 @@ from falaj.policies.crossings import (
     reference,
     residency_rule,
 )
-from falaj.policies.model import Context, Resource, Rule, Severity
 
 USES: Mapping[str, tuple[str, ...]] = {
     "aws:backup/vault:Vault": ("kmsKeyArn",),

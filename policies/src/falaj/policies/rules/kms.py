@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from falaj.policies import places
-from falaj.policies.crossings import Crossing, homes_of, region_of, residency_rule
 from falaj.policies.documents import statements
 from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
-from falaj.policies.places import GLOBAL
+from falaj.policies.residency import places
+from falaj.policies.residency.crossings import Crossing, homes_of, region_of, residency_rule
+from falaj.policies.residency.places import GLOBAL
 from falaj.policies.values import Fact, any_of
 
 KEY = "aws:kms/key:Key"

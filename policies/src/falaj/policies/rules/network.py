@@ -1,8 +1,8 @@
 """Networks: no public addresses, every flow recorded, AWS reached by endpoints of one's own."""
 
-from falaj.policies.crossings import below
 from falaj.policies.documents import statements
 from falaj.policies.model import Checks, Context, Resource, Rule, Severity, must, never, rule
+from falaj.policies.residency.crossings import below
 from falaj.policies.values import Fact, any_of
 
 _FLOW_LOG = "aws:ec2/flowLog:FlowLog"

@@ -3,9 +3,9 @@
 import re
 from typing import Any
 
-from falaj.policies.crossings import SETTINGS, homes_of
 from falaj.policies.documents import Document, Statement
 from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
+from falaj.policies.residency.crossings import SETTINGS, homes_of
 from falaj.policies.rules.grants import MANAGED
 from falaj.policies.values import Fact, View, any_of
 

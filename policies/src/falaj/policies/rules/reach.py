@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from falaj.policies.crossings import ARN, REGION, SERVICE, ZONE, Crossing, Way, follow, residency_rule
 from falaj.policies.model import Context, Resource, Rule, Severity
-from falaj.policies.places import GLOBAL
+from falaj.policies.residency.crossings import ARN, REGION, SERVICE, ZONE, Crossing, Way, follow, residency_rule
+from falaj.policies.residency.places import GLOBAL
 
 _PEERINGS: Mapping[str, tuple[Way, ...]] = {
     "aws:ec2/vpcPeeringConnection:VpcPeeringConnection": (Way("peerRegion", REGION),),

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from falaj.policies import places
-from falaj.policies.crossings import (
+from falaj.policies.model import Context, Graph, Resource, Rule, Severity
+from falaj.policies.residency import places
+from falaj.policies.residency.crossings import (
     ARN,
     BUCKETS,
     REGION,
@@ -16,8 +17,7 @@ from falaj.policies.crossings import (
     reference,
     residency_rule,
 )
-from falaj.policies.model import Context, Graph, Resource, Rule, Severity
-from falaj.policies.places import GLOBAL
+from falaj.policies.residency.places import GLOBAL
 from falaj.policies.values import Fact
 
 _Ways = Mapping[str, tuple[Way, ...]]

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qs, urlsplit
 
-from falaj.policies import places
-from falaj.policies.crossings import (
+from falaj.policies.model import Context, Graph, Resource, Rule, Setting, Severity
+from falaj.policies.residency import places
+from falaj.policies.residency.crossings import (
     BUCKETS,
     URL,
     Crossing,
@@ -16,8 +17,7 @@ from falaj.policies.crossings import (
     region_of,
     residency_rule,
 )
-from falaj.policies.model import Context, Graph, Resource, Rule, Setting, Severity
-from falaj.policies.places import HERE
+from falaj.policies.residency.places import HERE
 from falaj.policies.values import Fact, View
 
 _PROVIDER = "pulumi:providers:aws"

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from falaj.policies.crossings import (
+from falaj.policies.model import Context, Resource, Rule, Severity
+from falaj.policies.residency.crossings import (
     ARN,
     BUCKETS,
     REGION,
@@ -15,8 +16,7 @@ from falaj.policies.crossings import (
     residency_rule,
     sink,
 )
-from falaj.policies.model import Context, Resource, Rule, Severity
-from falaj.policies.places import GLOBAL
+from falaj.policies.residency.places import GLOBAL
 
 _Ways = Mapping[str, tuple[Way, ...]]
 _FIREHOSE = "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream"

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from falaj.policies.documents import Document, Statement
+from falaj.policies.documents.patterns import matches
+from falaj.policies.documents.principals import Principal
 from falaj.policies.model import Checks, Context, Resource, Rule, Setting, Severity, must, never, rule
-from falaj.policies.patterns import matches
-from falaj.policies.principals import Principal
 from falaj.policies.rules.grants import ROLE
 from falaj.policies.values import UNKNOWN, Fact, any_of
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from falaj.policies.patterns import Request, expand, glob, matches, resolve
+from falaj.policies.documents.patterns import Request, expand, glob, matches, resolve
 from falaj.policies.values import Fact, View, all_of, any_of
 
 # Operators that demand a value; ``...IfExists`` and ``ForAllValues:`` also match without one, as for anonymous callers.

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from falaj.policies import places
 from falaj.policies.model import Check, Checks, Context, Graph, Resource, Rule, Setting, Severity, never
-from falaj.policies.places import HERE
-from falaj.policies.transfers import DEFAULT, Register, read_entries, regimes
+from falaj.policies.residency import places
+from falaj.policies.residency.places import HERE
+from falaj.policies.residency.transfers import DEFAULT, Register, read_entries, regimes
 from falaj.policies.values import UNKNOWN, Fact, View, any_of
 
 BUCKETS = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2", "aws:s3/directoryBucket:DirectoryBucket")

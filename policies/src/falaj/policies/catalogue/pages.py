@@ -10,12 +10,12 @@ from pathlib import Path
 from types import ModuleType
 
 from falaj.policies import rules as package
-from falaj.policies.catalogue_picture import picture
+from falaj.policies.catalogue.controls import CONTROLS, FRAMEWORKS, VERSION, Control, Framework
+from falaj.policies.catalogue.picture import picture
+from falaj.policies.catalogue.standing import Standing, pillars, served_by, standing
 from falaj.policies.config import PACKS, in_pack
-from falaj.policies.controls import CONTROLS, FRAMEWORKS, VERSION, Control, Framework
 from falaj.policies.model import Rule, Severity
 from falaj.policies.rules import RULES
-from falaj.policies.standing import Standing, pillars, served_by, standing
 
 
 def rules_page() -> str:
@@ -189,7 +189,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(page())  # noqa: T201 - its purpose
         else:
             Path(folder, name).write_text(page(), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -15,14 +15,14 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from falaj.policies import controls
 from falaj.policies.assessment import Assessment, plain
+from falaj.policies.catalogue import controls
 from falaj.policies.errors import RefusedError
+from falaj.policies.evidence.signing import fingerprint, is_signature, read_private, read_public
 from falaj.policies.model import Rule
 from falaj.policies.report import FORMATS, render
 from falaj.policies.report.findings import schema
 from falaj.policies.report.text import tool_version
-from falaj.policies.signing import fingerprint, is_signature, read_private, read_public
 
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 MANIFEST_VERSION = "1.0"

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from falaj.policies.conditions import Condition
-from falaj.policies.names import Names
-from falaj.policies.patterns import Request, expand, glob, has_variables, loose, matches, strict
-from falaj.policies.principals import Principal, principals
+from falaj.policies.documents.conditions import Condition
+from falaj.policies.documents.names import Names
+from falaj.policies.documents.patterns import Request, expand, glob, has_variables, loose, matches, strict
+from falaj.policies.documents.principals import Principal, principals
 from falaj.policies.values import UNKNOWN, Fact, View, all_of, any_of
 
 # Keys that AWS itself sets and that name who calls, or from which resource, endpoint or service.

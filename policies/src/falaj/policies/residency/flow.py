@@ -7,8 +7,8 @@ from typing import Any
 
 from falaj.policies.model import Graph, Resource, Verdict
 from falaj.policies.pods import POD_TYPES
-from falaj.policies.proofs import KIND_OF, STATE, Proof, proofs
-from falaj.policies.transfers import DEFAULT, regimes
+from falaj.policies.residency.proofs import KIND_OF, STATE, Proof, proofs
+from falaj.policies.residency.transfers import DEFAULT, regimes
 
 GROUPS: Mapping[str, str] = {
     "compute": "Compute and workloads",

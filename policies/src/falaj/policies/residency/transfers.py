@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from falaj.policies.errors import RefusedError
-from falaj.policies.places import GLOBAL, REGIONS, country
+from falaj.policies.residency.places import GLOBAL, REGIONS, country
 
 DEFAULT = "uae-restricted"
 """The regime of who names none: the strictest."""
@@ -41,7 +41,7 @@ class Regime:
 @functools.cache
 def regimes() -> Mapping[str, Regime]:
     """Return the regimes by name, as ``regimes.toml`` has them."""
-    text = resources.files("falaj.policies").joinpath("regimes.toml").read_text()
+    text = resources.files("falaj.policies.residency").joinpath("regimes.toml").read_text()
     return {
         name: Regime(name, each["title"], tuple(each["home"]), each["source"], each["bases"])
         for name, each in tomllib.loads(text).items()

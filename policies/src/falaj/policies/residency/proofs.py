@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from falaj.policies.crossings import SETTINGS, Crossing, ResidencyRule, homes_of, settle
 from falaj.policies.model import Context, Graph, Resource, Verdict
-from falaj.policies.places import GLOBAL, HERE, REGIONS
+from falaj.policies.residency.crossings import SETTINGS, Crossing, ResidencyRule, homes_of, settle
+from falaj.policies.residency.places import GLOBAL, HERE, REGIONS
 from falaj.policies.rules import RULES
 from falaj.policies.values import Fact
 

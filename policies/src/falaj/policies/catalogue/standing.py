@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from falaj.policies.controls import CISA, Assessed, Control, Follows, served
+from falaj.policies.catalogue.controls import CISA, Assessed, Control, Follows, served
 from falaj.policies.model import Rule
 from falaj.policies.rules import RULES
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from falaj.policies.patterns import glob, is_plain, wild
+from falaj.policies.documents.patterns import glob, is_plain, wild
 from falaj.policies.values import UNKNOWN, Fact, View
 
 

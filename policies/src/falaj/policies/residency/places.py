@@ -17,13 +17,10 @@ GLOBAL = "global"
 HERE = "here"
 """Place of what stays in the machine, the cluster or the private network."""
 
-REGIONS: Mapping[str, str] = {
-    region: country
-    for country, regions in tomllib.loads(resources.files("falaj.policies").joinpath("regions.toml").read_text())[
-        "countries"
-    ].items()
-    for region in regions
-}
+_COUNTRIES = tomllib.loads(resources.files("falaj.policies.residency").joinpath("regions.toml").read_text())[
+    "countries"
+]
+REGIONS: Mapping[str, str] = {region: country for country, regions in _COUNTRIES.items() for region in regions}
 """The country of each region of AWS."""
 
 _SHAPE = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-\d")

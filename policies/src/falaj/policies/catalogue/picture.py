@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from itertools import groupby
 from xml.sax.saxutils import escape
 
-from falaj.policies.controls import CONTROLS, Control
+from falaj.policies.catalogue.controls import CONTROLS, Control
+from falaj.policies.catalogue.standing import Standing, served_by, standing
 from falaj.policies.model import Rule
 from falaj.policies.rules import RULES
-from falaj.policies.standing import Standing, served_by, standing
 
 _COLOURS = {Standing.SERVED: "#2f6fb5", Standing.GAP: "#e08a1e", Standing.NOT_BY_CODE: "#d5d5d5"}
 _INK = {Standing.SERVED: "#fff", Standing.GAP: "#000", Standing.NOT_BY_CODE: "#333"}

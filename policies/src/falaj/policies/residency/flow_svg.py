@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from falaj.policies.flow import GROUPS, Flow, Group, Leaving, headline
+from falaj.policies.residency.flow import GROUPS, Flow, Group, Leaving, headline
 
 _COLUMNS: Sequence[Sequence[str]] = (("compute", "image", "state"), ("store",), ("log sink", "telemetry", "key"))
 _WIDTH, _GAP, _MARGIN, _LINE, _TOP = 300, 60, 24, 18, 92
