@@ -93,6 +93,10 @@ def test_tensors_of_torch_are_looked_at_too() -> None:
     assert look_at(data, PAIR).digest == look_at(as_numpy, PAIR).digest
 
 
+def test_examples_with_parts_that_have_no_digest_have_none() -> None:
+    assert look_at([(*example(), object())], checks(others="allow", **{"0": IMAGE})).digest is None
+
+
 def test_what_is_watched_is_the_number_or_the_mean() -> None:
     numbers = look_at([example(1, 0.5), example(7, 1.5)], PAIR).numbers
 

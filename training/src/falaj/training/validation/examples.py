@@ -35,7 +35,8 @@ class Looked:
     """What a pass over examples found."""
 
     count: int
-    digest: str
+    digest: str | None
+    """``sha256:…`` of all parts; None where an example holds what has no digest."""
     findings: list[Finding]
     numbers: dict[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
     """By part the number of every example, or the mean of its numbers; NaN where there is none."""
@@ -58,10 +59,11 @@ def look_at(data: Any, checks: DataChecks) -> Looked:
     tallies = {(name, check): _Tally() for name, part in checks.tensors.items() for check in _asked(part)}
     strangers = _Tally()
     numbers = {name: array("d") for name in checks.tensors}
-    count = 0
+    count, is_told = 0, True
     for position, example in enumerate(walk(data)):
         parts = parts_of(example)
         add_to(digest, parts)
+        is_told = is_told and all(part is not None for part in parts.values())
         if parts.keys() - checks.tensors.keys():
             strangers.add(position)
         for name, part in checks.tensors.items():
@@ -76,7 +78,7 @@ def look_at(data: Any, checks: DataChecks) -> Looked:
         outcome = "fail" if strangers.count else "pass"
         findings.append(Finding("parts", "", outcome, said, strangers.count, count, tuple(strangers.first)))
     as_arrays = {name: np.frombuffer(values, dtype=np.float64) for name, values in numbers.items()}
-    return Looked(count, f"sha256:{digest.hexdigest()}", findings, as_arrays)
+    return Looked(count, f"sha256:{digest.hexdigest()}" if is_told else None, findings, as_arrays)
 
 
 def walk(data: Any) -> Iterator[Any]:
