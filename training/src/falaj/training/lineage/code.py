@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import tarfile
+import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -64,6 +66,22 @@ def has_commit(folder: Path, commit: str) -> bool | None:
     if _git(folder, "rev-parse", "--git-dir") is None:
         return None
     return _git(folder, "cat-file", "-e", f"{commit}^{{commit}}") is not None
+
+
+def digest_at_commit(folder: Path, commit: str, path: str) -> str | None:
+    """Return the digest of the code that a commit holds below ``path``; none where git cannot show it."""
+    top = _git(folder, "rev-parse", "--show-toplevel")
+    if top is None or path.startswith("-") or ".." in path.split("/"):
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        archive = Path(scratch) / "code.tar"
+        inside = [] if path == "." else ["--", path]
+        if _git(Path(top), "archive", "--format=tar", f"--output={archive}", commit, *inside) is None:
+            return None
+        with tarfile.open(archive) as tar:
+            tar.extractall(Path(scratch) / "code", filter="data")
+        code = Path(scratch) / "code" / path
+        return tree_digest(code, source_files(code)) if code.is_dir() else None
 
 
 def without_password(address: str) -> str:

@@ -7,8 +7,10 @@ Everything that is said may be said twice. A run is found by the tag ``falaj.run
 import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from falaj.training.errors import RefusedError, TrainingError
 from falaj.training.lineage.outbox import Record, RejectedError
 
 RUN, DIGEST, LOCATION = "falaj.run", "falaj.digest", "falaj.location"
@@ -41,7 +43,7 @@ class MlflowRuns:
                 self._say(several)
         except MlflowException as error:
             if error.error_code == "INVALID_PARAMETER_VALUE":
-                raise RejectedError(str(error.message).partition("\n")[0]) from error
+                raise RejectedError(_first_line(error)) from error
             raise
 
     def _say(self, records: Sequence[Record]) -> None:
@@ -145,6 +147,50 @@ def client(uri: str) -> Any:
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
+def run_tags(uri: str, run: str) -> dict[str, str] | None:
+    """Return the tags that MLflow knows a run with; none where it knows no such run.
+
+    Raises `TrainingError` where MLflow cannot be asked.
+    """
+    asked = _existing(uri)
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - see `client`
+
+    try:
+        every = [each.experiment_id for each in asked.search_experiments()]
+        found = asked.search_runs(every, f"tags.`{RUN}` = '{_quoted(run)}'", max_results=1)
+    except MlflowException as error:
+        raise TrainingError(f"the tracking server cannot be asked: {_first_line(error)}") from error
+    return dict(found[0].data.tags) if found else None
+
+
+def registered(uri: str, name: str, version: str) -> tuple[str, str]:
+    """Return location and digest of a registered model's version; ``version`` is a number or an alias.
+
+    Raises `RefusedError` where there is no such version, or none that was registered by falaj, `TrainingError` where
+    there is no such database.
+    """
+    asked = _existing(uri)
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - see `client`
+
+    try:
+        by_alias = not version.isdigit()
+        get = asked.get_model_version_by_alias if by_alias else asked.get_model_version
+        tags = get(name, version).tags
+    except MlflowException as error:
+        raise RefusedError("MODEL", f"{name}/{version}", f"must be registered: {_first_line(error)}") from None
+    if LOCATION not in tags or DIGEST not in tags:
+        raise RefusedError("MODEL", f"{name}/{version}", f"must be registered with {LOCATION} and {DIGEST}")
+    return tags[LOCATION], tags[DIGEST]
+
+
+def _existing(uri: str) -> Any:
+    """Return a client for reading: MLflow would make a database that is not there, with nothing in it."""
+    scheme, _, path = uri.partition(":///")
+    if scheme == "sqlite" and not Path(path).is_file():
+        raise TrainingError(f"there is no database {path}")
+    return client(uri)
+
+
 def parameters(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return a job's settings as MLflow's parameters: one level, with names such as ``optimizer.learning_rate``."""
     flat: dict[str, str] = {}
@@ -185,6 +231,10 @@ def _cut(texts: Mapping[str, str], longest: int) -> dict[str, str]:
 def _named(name: str) -> str:
     """Return a name as MLflow takes it: letters, digits, spaces and a few signs."""
     return re.sub(r"[^\w./ :-]", "_", name)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _quoted(text: str) -> str:

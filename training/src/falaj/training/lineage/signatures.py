@@ -144,10 +144,8 @@ class VaultSigner:
         try:
             return question()
         except (VaultError, RequestException) as error:
-            name = f"vault:{self._mount}/{self._key}"
-            raise TrainingError(
-                f"{name} cannot be used for signing: {str(error).strip() or type(error).__name__}"
-            ) from error
+            name, said = f"vault:{self._mount}/{self._key}", " ".join(str(error).split())
+            raise TrainingError(f"{name} cannot be used for signing: {said or type(error).__name__}") from error
 
 
 def vault_client() -> Any:
