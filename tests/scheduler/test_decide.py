@@ -94,6 +94,29 @@ def test_running_work_keeps_its_gpus_against_its_own_tier() -> None:
     assert list(found) == ["runs", "due"], "protection is written before what it protects against"
 
 
+def test_of_work_that_runs_the_nearer_deadline_is_displaced_later_and_work_without_one_first() -> None:
+    near = work("near", admitted=0, expected=HOUR, deadline=1.5 * HOUR)
+    far = work("far", admitted=0, expected=HOUR, deadline=24 * HOUR)
+    hopeless = work("hopeless", admitted=0, expected=9 * HOUR, deadline=2 * HOUR)
+    open_ = work("open", admitted=0, expected=HOUR)
+    waits = work("waits", expected=HOUR, deadline=3 * HOUR)
+
+    priorities = {name: each.priority for name, each in decided(near, far, hopeless, open_, waits, now=10).items()}
+
+    assert priorities["near"] > priorities["far"] > priorities["open"] == priorities["hopeless"] > priorities["waits"]
+    assert priorities["near"] < 1900, "a rescue stands above it"
+
+
+def test_work_that_says_how_often_it_saves_makes_room_though_it_ran_for_long() -> None:
+    """Without a word it would lose all that it ran, which is more than it has before it."""
+    unsaved = work("runs", admitted=0, expected=3 * HOUR)
+    saved = work("runs", admitted=0, expected=3 * HOUR, checkpoint=600)
+    waits = work("waits", expected=HOUR, deadline=3.1 * HOUR)
+
+    assert decided(unsaved, waits, now=2 * HOUR)["waits"].standing is Standing.DUE
+    assert decided(saved, waits, now=2 * HOUR)["waits"].standing is Standing.RESCUE
+
+
 def test_running_work_keeps_nothing_against_a_higher_tier() -> None:
     found = decided(work("runs", admitted=0), work("due", tier="production", deadline=9 * HOUR, expected=60), now=10)
 
@@ -209,8 +232,9 @@ def test_a_risk_is_told_once_and_a_miss_once() -> None:
 
 def test_a_run_that_takes_longer_than_was_said_is_at_risk_before_its_deadline() -> None:
     runs = work("runs", admitted=0, expected=HOUR, deadline=2 * HOUR)
-    assert not decided(runs, now=10)
-    assert not decided(runs, now=1.5 * HOUR)
+    begun = decided(runs, now=10)["runs"]
+    assert begun.promise is Promise.ON_TIME
+    assert not decided(written(begun), now=1.5 * HOUR)
     assert reasons(decided(runs, now=2 * HOUR - 100)["runs"]) == ["DeadlineAtRisk"]
 
 

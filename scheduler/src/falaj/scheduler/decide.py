@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 from falaj.scheduler import explain, promises, turns
 from falaj.scheduler.policy import Policy, Tier
-from falaj.scheduler.slack import lost, nearness, remaining, risk_margin, slack
+from falaj.scheduler.slack import lost, nearness, remaining, rescue_margin, risk_margin, slack
 from falaj.scheduler.work import Promise, Standing, Work
 
 # Ninths of a tier's band: deadlines spread over seven, waiting too long is above them, then work that keeps its GPUs
-# against both, then, at the top, the rescue.
+# against both, by its deadline, then, at the top, the rescue.
 _DUE, _OVERDUE, _KEEPS, _TOP = 7 / 9, 8 / 9, 17 / 18, 1.0
 
 
@@ -96,7 +96,7 @@ def _decide_queue(works: list[Work], now: float, policy: Policy) -> list[Decisio
         if policy.rescue:
             waiting, running = _rescue(waiting, running, tier, now, policy)
         decisions += _in_order(waiting, policy)
-        decisions += _protected(running, waiting, tier)
+        decisions += _protected(running, waiting, tier, now, policy)
     return [*decisions, given] if given else decisions
 
 
@@ -118,12 +118,24 @@ def _running(work: Work, tier: Tier, now: float, policy: Policy) -> Decision:
     """Return what work that runs has: what it won its place with, and never less while it runs.
 
     Kueue writes the base again when a WorkloadPriorityClass is made or changed, so what was decided counts for more.
+    Work that can keep its deadline stands above what has none: Kueue displaces the lowest first, within a queue and
+    between them.
     """
     decided = work.noted.priority
     within = decided is not None and tier.priority <= decided <= tier.at(_TOP)
     has_turn = work.noted.standing is Standing.TURN
     priority = policy.turn_priority if has_turn else decided if within and decided is not None else work.priority
-    return _decision(work, max(priority, tier.priority), work.noted.standing, now, policy)
+    kept = 0 if work.words.deadline is None else _kept(work, tier, now, policy)
+    if kept - policy.step < priority:
+        return _decision(work, max(priority, tier.priority), work.noted.standing, now, policy)
+    return _decision(work, kept, Standing.KEEPS, now, policy)
+
+
+def _kept(work: Work, tier: Tier, now: float, policy: Policy) -> int:
+    """Return the priority with which work keeps its GPUs in its tier; the nearer a deadline is, the higher."""
+    left = slack(work, now)
+    near = 0.0 if left is None or left < -risk_margin(work, policy) else nearness(left, policy)
+    return tier.at(_KEEPS + near * (_TOP - _KEEPS) * 0.9)
 
 
 def _rescue(
@@ -143,7 +155,7 @@ def _rescue(
     yielding: set[str] = set()
     for each in sorted(waiting, key=lambda each: slack(each.work, now) or 0.0):
         left = slack(each.work, now)
-        if left is None or each.work.words.expected is None or not 0 <= left <= risk_margin(each.work, policy):
+        if left is None or each.work.words.expected is None or not 0 <= left <= rescue_margin(each.work, policy):
             continue
         chosen = _enough([one for one in room if _can_afford(one.work, each.work, now, policy)], each.work.gpus)
         if chosen:
@@ -189,11 +201,15 @@ def _beside_rescue(each: Decision, tier: Tier, *, yields: bool) -> Decision:
     return replace(each, priority=tier.at(_TOP), standing=Standing.KEEPS)
 
 
-def _protected(running: list[Decision], waiting: list[Decision], tier: Tier) -> list[Decision]:
+def _protected(
+    running: list[Decision], waiting: list[Decision], tier: Tier, now: float, policy: Policy
+) -> list[Decision]:
     """Let work that runs keep its GPUs against work of its tier, which is first in line and no more."""
     highest = max((each.priority for each in waiting if each.standing is not Standing.RESCUE), default=0)
     return [
-        replace(each, priority=tier.at(_KEEPS), standing=Standing.KEEPS) if each.priority < highest else each
+        replace(each, priority=_kept(each.work, tier, now, policy), standing=Standing.KEEPS)
+        if each.priority < highest
+        else each
         for each in running
     ]
 

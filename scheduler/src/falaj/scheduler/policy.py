@@ -57,9 +57,11 @@ class Policy:
     risk_seconds: float = 60
     """Least slack below which a deadline is at risk; a tenth of the expected time where that is more."""
     checkpoint_seconds: float = 600
-    """Work that is lost at most when work that measures its progress is displaced."""
+    """What being displaced undoes at most, of work that measures its progress and does not say how often it saves."""
     rescue: bool = True
     """Whether work about to miss its deadline may displace work of its own tier that can afford it."""
+    rescue_seconds: float = 600
+    """Slack below which it may; a quarter of the expected time where that is more."""
     turn_after: float = 2
     """After how many of its tier's longest waits work gets in line for the turn of its queue."""
     turn_seconds: float = 900
@@ -76,9 +78,16 @@ class Policy:
 
     def faster(self, factor: float) -> "Policy":
         """Return the policy for a cluster in which time passes so many times faster: all its times are divided."""
-        times = ("horizon_hours", "near_seconds", "risk_seconds", "checkpoint_seconds", "turn_seconds")
+        names = (
+            "near_seconds",
+            "risk_seconds",
+            "checkpoint_seconds",
+            "rescue_seconds",
+            "turn_seconds",
+            "horizon_hours",
+        )
         tiers = {name: tier.faster(factor) for name, tier in self.tiers.items()}
-        return replace(self, tiers=tiers, **{name: getattr(self, name) / factor for name in times})
+        return replace(self, tiers=tiers, **{name: getattr(self, name) / factor for name in names})
 
 
 def load_policy(path: Path | None) -> Policy:

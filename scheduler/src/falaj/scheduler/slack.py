@@ -31,12 +31,18 @@ def lost(work: Work, now: float, policy: Policy) -> float:
     if work.admitted is None:
         return 0.0
     ran = max(0.0, now - work.admitted)
-    return ran if work.words.progress is None else min(ran, policy.checkpoint_seconds)
+    saves = work.words.checkpoint or (None if work.words.progress is None else policy.checkpoint_seconds)
+    return ran if saves is None else min(ran, saves)
 
 
 def risk_margin(work: Work, policy: Policy) -> float:
     """Return the slack below which a deadline is at risk: estimates are seldom better than a tenth."""
     return max(policy.risk_seconds, (work.words.expected or 0.0) / 10)
+
+
+def rescue_margin(work: Work, policy: Policy) -> float:
+    """Return the slack below which others make room: earlier than at risk, since making room takes its time."""
+    return max(policy.rescue_seconds, (work.words.expected or 0.0) / 4)
 
 
 def nearness(slack_seconds: float, policy: Policy) -> float:

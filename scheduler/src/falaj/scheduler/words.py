@@ -15,6 +15,8 @@ EXPECTED = "falaj.dev/expected-seconds"
 """Annotation: how long the whole work takes once it has all its GPUs."""
 PROGRESS = "falaj.dev/progress"
 """Annotation: the share of the work, 0 to 1, that is done and saved, so that being displaced does not undo it."""
+CHECKPOINT = "falaj.dev/checkpoint-seconds"
+"""Annotation: how often the work saves what is done, so that being displaced undoes no more than that."""
 
 _FAR = 10 * 365 * 86400
 """Seconds that no run takes: ten years."""
@@ -30,6 +32,8 @@ class Words:
     """Seconds."""
     progress: float | None = None
     """Measured share from 0 to 1."""
+    checkpoint: float | None = None
+    """Seconds of work that being displaced undoes at most."""
     refused: RefusedError | None = None
     """The first word that cannot be understood, which makes the others void."""
 
@@ -41,6 +45,7 @@ def read_words(annotations: Mapping[str, str]) -> Words:
             deadline=read_deadline(annotations.get(DEADLINE)),
             expected=read_expected(annotations.get(EXPECTED)),
             progress=read_progress(annotations.get(PROGRESS)),
+            checkpoint=read_checkpoint(annotations.get(CHECKPOINT)),
         )
     except RefusedError as refused:
         return Words(refused=refused)
@@ -67,6 +72,11 @@ def read_expected(text: str | None) -> float | None:
 def read_progress(text: str | None) -> float | None:
     """Read how much is done."""
     return None if text is None else _number(PROGRESS, text, 0, 1, "a share from 0 to 1, such as 0.25")
+
+
+def read_checkpoint(text: str | None) -> float | None:
+    """Read how often the work saves what is done."""
+    return None if text is None else _number(CHECKPOINT, text, 1, _FAR, "seconds, a number from 1 on, such as 1800")
 
 
 def check_deadline_ahead(text: str, deadline: float, now: float) -> None:

@@ -205,7 +205,8 @@ class Run:
             yield job.arrival / self.scale, lambda job=job: send(job)
 
     def _send(self, job: TraceJob) -> None:
-        manifest = objects.job(job, self.scale, self._jobs.began, topology=self._scenario.topology)
+        saves, topology = self._scenario.checkpoint_minutes, self._scenario.topology
+        manifest = objects.job(job, self.scale, self._jobs.began, checkpoint_minutes=saves, topology=topology)
         self._jobs.see(Seen.SUBMITTED, job.name)
         self._api.create(f"/apis/batch/v1/namespaces/{job.tenant}/jobs", manifest)
 

@@ -113,10 +113,13 @@ def _kueue(kind: str, name: str, **more: Any) -> Manifest:
     return {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": kind, "metadata": {"name": name}, **more}
 
 
-def job(traced: TraceJob, scale: float, began: float, *, topology: bool) -> Manifest:
+def job(traced: TraceJob, scale: float, began: float, *, checkpoint_minutes: float, topology: bool) -> Manifest:
     """Return a trace's job; its deadline is an hour on the clock, ``began`` that of the beginning of the run."""
     real = max(traced.seconds / scale, 0.1)
-    annotations = {"falaj.dev/expected-seconds": f"{real:.1f}"}
+    annotations = {
+        "falaj.dev/expected-seconds": f"{real:.1f}",
+        "falaj.dev/checkpoint-seconds": f"{max(checkpoint_minutes * 60 / scale, 1):.1f}",
+    }
     if traced.deadline is not None:
         due = datetime.fromtimestamp(began + traced.deadline / scale, UTC)
         annotations["falaj.dev/deadline"] = due.isoformat(timespec="seconds").replace("+00:00", "Z")
