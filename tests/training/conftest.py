@@ -6,6 +6,11 @@ import pytest
 from training.runs import Server, start_server
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Know the marker of the tests that do one thing many times: `-m "not bulk"` leaves them out."""
+    config.addinivalue_line("markers", "bulk: does one thing at many random moments")
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """The process that forks workers: torch is imported once for all of them."""

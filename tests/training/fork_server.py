@@ -10,6 +10,8 @@ import sys
 import traceback
 from pathlib import Path
 
+import torch._dynamo  # noqa: F401 - optimizers would import it in every worker
+
 from falaj.training import worker
 from falaj.training.job import load_job
 from falaj.training.trained import load_trained  # this, and the loop behind it, is what takes long

@@ -129,6 +129,14 @@ def start_server() -> Server:
     return Server(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True))
 
 
+def start(command: str, job: Job, *more: str) -> subprocess.Popen[str]:
+    """Start the command line about a job."""
+    sets = [part for each in job.overrides for part in ("--set", each)]
+    arguments = [sys.executable, "-m", "falaj.training.cli", command, str(job.path), *sets, *more]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

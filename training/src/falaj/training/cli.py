@@ -26,7 +26,7 @@ def options(
         os.environ[DEBUG] = "1"
 
 
-for command in (commands.validate, commands.run, commands.resume, commands.status):
+for command in (commands.validate, commands.run, commands.resume, commands.evaluate, commands.export, commands.status):
     app.command()(command)
 
 

@@ -8,16 +8,22 @@ from typing import Annotated
 import typer
 
 from falaj.training import status as standing
+from falaj.training.before import check_new
 from falaj.training.errors import RefusedError
 from falaj.training.job import load_job, problems
 from falaj.training.launch import StoppedError
-from falaj.training.run import check_new, plain, train
+from falaj.training.run import GateRefusedError, pass_gate, plain, train
 from falaj.training.user import check_entries
+from falaj.training.validation.report import DataRefusedError
 
 DONE, FAILED, REFUSED, GATE_REFUSED, DATA_REFUSED = range(5)
 """Exit codes. Asked to stop by a signal, it is 128 and the signal's number, as a shell says it."""
 
 JobPath = Annotated[Path, typer.Argument(metavar="JOB", help="The job file (TOML).", exists=True, dir_okay=False)]
+Champion = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Weights of the model that is served now (model.safetensors of its run)."),
+]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Say a value of the job file anew, such as budget.steps=100."),
@@ -42,7 +48,7 @@ def validate(job: JobPath, sets: Sets = None) -> None:
     typer.echo(f"{job} can be run.")
 
 
-def run(job: JobPath, sets: Sets = None) -> None:
+def run(job: JobPath, sets: Sets = None, champion: Champion = None) -> None:
     """Train from the beginning. Refused where the job has checkpoints. SIGINT or SIGTERM: a last checkpoint, then end.
 
     \b
@@ -52,10 +58,10 @@ def run(job: JobPath, sets: Sets = None) -> None:
     """
     loaded = load_job(job, sets or [])
     check_new(loaded)
-    train(loaded, plain)
+    train(loaded, plain, champion)
 
 
-def resume(job: JobPath, sets: Sets = None) -> None:
+def resume(job: JobPath, sets: Sets = None, champion: Champion = None) -> None:
     """Go on from the last whole checkpoint; where there is none, begin. The number of workers may be another one.
 
     \b
@@ -63,7 +69,31 @@ def resume(job: JobPath, sets: Sets = None) -> None:
       falaj-train resume job.toml
       falaj-train resume job.toml --set parallel.workers=1
     """
-    train(load_job(job, sets or []), plain)
+    train(load_job(job, sets or []), plain, champion)
+
+
+def evaluate(job: JobPath, sets: Sets = None, champion: Champion = None) -> None:
+    """Judge the model of the last checkpoint as `[gate]` says, and sign the verdict. Exit with 3 unless it passes.
+
+    \b
+    Examples:
+      falaj-train evaluate job.toml
+      falaj-train evaluate job.toml --champion served/model.safetensors
+    """
+    pass_gate(load_job(job, sets or []), plain, champion)
+
+
+def export(job: JobPath, sets: Sets = None) -> None:
+    """Export the model of the last checkpoint as `[export]` says, signed where `[signing]` names a key.
+
+    \b
+    Example:
+      falaj-train export job.toml --set export.version=2
+    """
+    from falaj.training.after import export_model  # noqa: PLC0415 - it brings torch along
+
+    made = export_model(load_job(job, sets or []))
+    typer.echo(f"exported to {made.location} ({made.digest})")
 
 
 def status(
@@ -90,4 +120,8 @@ def exit_code(error: Exception) -> int:
     """Return the exit code for an error that a person sees."""
     if isinstance(error, StoppedError):
         return 128 + error.number
+    if isinstance(error, DataRefusedError):
+        return DATA_REFUSED
+    if isinstance(error, GateRefusedError):
+        return GATE_REFUSED
     return REFUSED if isinstance(error, RefusedError) else FAILED

@@ -11,6 +11,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from falaj.training.checkpoints.section import CheckpointSection
 from falaj.training.errors import RefusedError
+from falaj.training.export.section import ExportSection
+from falaj.training.gate.section import GateSection
 from falaj.training.lineage.section import LineageSection, SigningSection, TrackingSection
 from falaj.training.refusals import refusals
 from falaj.training.section import Section
@@ -54,6 +56,10 @@ class JobFile(Section):
     """Where it is saved, how often, and under which key."""
     report: ReportTable = ReportTable()
     """What it tells."""
+    gate: GateSection | None = None
+    """What its model must show before it may be served."""
+    export: ExportSection | None = None
+    """How its model is served."""
     tracking: TrackingSection | None = None
     """Where its runs are kept: in MLflow."""
     lineage: LineageSection | None = None
@@ -66,6 +72,8 @@ class JobFile(Section):
         shares = self.parallel.world * self.optimizer.accumulate
         if self.optimizer.batch_size % shares:
             raise ValueError(f"optimizer.batch_size: must be a multiple of {shares}, workers times accumulated parts")
+        if self.gate is not None and self.signing is None:
+            raise ValueError("signing: must name a key where there is a gate: its verdict is a signed file")
         if self.budget.minutes is not None and self.optimizer.schedule is not Schedule.CONSTANT:
             raise ValueError("optimizer.schedule: must be constant where the budget is in minutes: no step is the last")
         return self

@@ -1,43 +1,65 @@
 """A whole run: what is checked before, the training itself, and what follows it."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from falaj.training.checkpoints import committed
-from falaj.training.errors import RefusedError
+from falaj.training.before import check_data, check_job
+from falaj.training.errors import TrainingError
 from falaj.training.job import Job
 from falaj.training.launch import Follower, launch
 from falaj.training.metrics import Metrics
 from falaj.training.status import line_in_words
-from falaj.training.stores import open_store
-from falaj.training.user import check_entries
+from falaj.training.tracked import tracked
 
+INDEX = "JOB_COMPLETION_INDEX"
+"""Variable by which Kubernetes tells a pod of an Indexed Job which node of the run it is."""
 _SECONDS_BETWEEN_LINES = 1.0
 
 
-def check_new(job: Job) -> None:
-    """Refuse to begin a job that has checkpoints: they would be gone on with, or written over."""
-    if job.parallel.nodes > 1:  # another node may have begun already; there, `run` goes on as `resume` does
-        return
-    saved = committed(open_store(job.checkpoints.location, job.base), job.name)
-    if saved:
-        remedy = f"must have none of {job.name}: `falaj-train resume` goes on after step {saved[-1].step}"
-        raise RefusedError("checkpoints.location", job.checkpoints.location, remedy)
+class GateRefusedError(TrainingError):
+    """The model may not be served: a check failed, or could not tell."""
 
 
-def train(job: Job, say: Callable[[str], None]) -> None:
-    """Check what can be checked without running anything, and train."""
-    for error in check_entries(job):
-        raise error
+def train(job: Job, say: Callable[[str], None], champion: Path | None = None) -> None:
+    """Check the job and its data, train, judge the model where there is a gate, and export it where the job says how.
+
+    Of several nodes the first one alone, by its index, does more than train. ``champion``: see `after.judge`.
+    """
+    check_job(job)
     followers: list[Follower] = [Printer(say)]
     if job.report.metrics_file is not None or job.report.metrics_port is not None:
         metrics = Metrics(job)
         followers.append(metrics.take)
         if metrics.port is not None:
             say(f"metrics on {job.report.metrics_host}:{metrics.port}")
-    launch(job, followers)
+    if os.environ.get(INDEX, "0") != "0":
+        launch(job, followers)
+        return
+    report = check_data(job, say)
+    with tracked(job, report) as run:
+        launch(job, [*followers, run])
+        if job.gate is not None:
+            pass_gate(job, say, champion)
+        if job.export is not None:
+            from falaj.training.after import export_model  # noqa: PLC0415 - it brings torch along
+
+            made = export_model(job)
+            run.log.exported(made)
+            say(f"exported to {made.location} ({made.digest})")
+
+
+def pass_gate(job: Job, say: Callable[[str], None], champion: Path | None = None) -> None:
+    """Judge the model of the last checkpoint; raise ``GateRefusedError`` where it may not be served."""
+    from falaj.training.after import judge  # noqa: PLC0415 - it brings torch along
+
+    outcome, path = judge(job, champion)
+    if outcome != "pass":
+        raise GateRefusedError(f"the gate's verdict is {outcome}: {path}")
+    say(f"the gate's verdict is pass: {path}")
 
 
 class Printer:

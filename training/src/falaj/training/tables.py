@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from falaj.training.section import Section
+from falaj.training.validation.section import Classification, DataChecks
 
 Entry = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")]
 """A function as `package.module:function`."""
@@ -34,11 +35,13 @@ class DataTable(Section):
     processes: int = Field(default=0, ge=0, le=64)
     """Processes of each worker that load data beside it; 0 loads in the worker. At most 1 for an iterable."""
     location: str | None = None
-    """Where the data set lies, for its lineage; nothing is read from here."""
-    classification: str | None = None
-    """Classification that the data set is to carry: public, internal, confidential or restricted."""
+    """Where the data set lies, for checks and lineage; the user's function reads it.  Left out: in the user's code."""
+    classification: Classification | None = None
+    """The highest classification that the job may see."""
     region: str | None = None
     """Region that the data set may not leave, such as `me-central-1`."""
+    checks: DataChecks | None = None
+    """What it must be before anything is trained on it.  Left out: it is not looked at."""
 
 
 class Strategy(StrEnum):

@@ -1,0 +1,128 @@
+"""What comes after training: the model of the last checkpoint is judged, and exported."""
+
+import getpass
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_model
+from torch import nn
+
+from falaj.training.errors import RefusedError
+from falaj.training.export.folder import Module, export
+from falaj.training.export.section import ExportSection
+from falaj.training.export.weights import save_weights, weights_digest
+from falaj.training.gate.decide import decide
+from falaj.training.gate.evaluate import evaluate
+from falaj.training.gate.evaluation import Evaluation
+from falaj.training.gate.signed import sign_verdict
+from falaj.training.job import Job
+from falaj.training.lineage.digests import file_digest
+from falaj.training.lineage.facts import Facts, ModelFacts
+from falaj.training.lineage.passport import passport
+from falaj.training.lineage.signatures import open_signer
+from falaj.training.loop import make_model
+from falaj.training.order import Loader, Share
+from falaj.training.tracked import FACTS
+from falaj.training.trained import load_trained
+from falaj.training.user import User, call, load_user
+
+MODELS, WEIGHTS, VERDICT = "models", "model.safetensors", "verdict.json"
+"""In the run's folder: the repository of exported models, the weights that were judged, and the signed verdict."""
+_EXAMPLES = 4
+
+
+def judge(job: Job, champion: Path | None = None) -> tuple[str, Path]:
+    """Judge the model of the last checkpoint on the validation data; return the verdict's outcome and its signed file.
+
+    ``champion`` are the weights of the model that is served now, as an earlier evaluation left them. The weights that
+    are judged lie beside the verdict, whatever it says. Raises ``RefusedError`` where the job has no gate.
+    """
+    if job.gate is None or job.signing is None:
+        raise RefusedError("gate", None, "must be a table of the job file, with a key in [signing]")
+    user = load_user(job)
+    model, _ = load_trained(job, user)
+    found = _evaluated(model, user, job)
+    before = None if champion is None else _evaluated(_champion(champion, user, job), user, job)
+    verdict = decide(found, before, job.gate)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    save_weights(model, job.folder / WEIGHTS)
+    signed = sign_verdict(
+        verdict,
+        open_signer(job.signing.key, base=job.base),
+        job=job.name,
+        model_digest=weights_digest(model),
+        job_digest=file_digest(job.path),
+        data_digests={"validation": found.data_digest} if found.data_digest else {},
+        who=f"{getpass.getuser()}@{platform.node()}",
+        valid_days=job.gate.valid_days,
+    )
+    path = job.folder / VERDICT
+    path.write_bytes(signed)
+    return verdict.outcome, path
+
+
+def export_model(job: Job) -> ModelFacts:
+    """Export the model of the last checkpoint, signed where the job has a key; return what was made.
+
+    Raises ``RefusedError`` where the job says nothing of an export, or the model cannot be exported as it says.
+    """
+    if job.export is None:
+        raise RefusedError("export", None, "must be a table of the job file, with inputs and outputs")
+    user = load_user(job)
+    model, _ = load_trained(job, user)
+    made = Module(model, inputs(model, user, job, job.export), job.name, job.model.entry, job.model.settings)
+    signer = open_signer(job.signing.key, base=job.base) if job.signing else None
+    return export(made, job.export, job.folder / MODELS, signer=signer, evidence=_evidence(job))
+
+
+def inputs(model: nn.Module, user: User, job: Job, section: ExportSection) -> dict[str, torch.Tensor]:
+    """Return a few examples of the model's inputs by name: what the user's score calls the model with."""
+    seen: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    def look(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        seen.append((args, kwargs))
+
+    share = Share(0, 1, _EXAMPLES, 1)
+    loader = Loader(lambda: call("data.entry", user.data, job.data.settings, "validation"), share, job.seed)
+    hook = model.register_forward_pre_hook(look, with_kwargs=True)
+    try:
+        with torch.inference_mode():
+            user.score(model, next(iter(loader)))
+    finally:
+        hook.remove()
+    if not seen:
+        raise RefusedError("model.score", job.model.score, "must call the model, which shows what its inputs are")
+    args, kwargs = seen[0]
+    # A clone is a tensor like any other again, which inference's own are not.
+    given = [each.clone() for each in (*args, *kwargs.values()) if isinstance(each, torch.Tensor)]
+    if len(given) != len(section.inputs):
+        remedy = f"must be as many as the model is called with by model.score: {len(given)}"
+        raise RefusedError("export.inputs", len(section.inputs), remedy)
+    return {table.name: each for table, each in zip(section.inputs, given, strict=True)}
+
+
+def _evaluated(model: nn.Module, user: User, job: Job) -> Evaluation:
+    assert job.gate is not None
+    data = call("data.entry", user.data, job.data.settings, "validation")
+    device = "cuda" if torch.cuda.is_available() and job.parallel.device != "cpu" else "cpu"
+    return evaluate(model, data, user.score, job.optimizer.batch_size, device, latency=job.gate.latency)
+
+
+def _champion(weights: Path, user: User, job: Job) -> nn.Module:
+    model = make_model(job, user)
+    try:
+        load_model(model, weights)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RefusedError("--champion", str(weights), f"must be weights of this job's model: {error}") from error
+    return model
+
+
+def _evidence(job: Job) -> dict[str, bytes]:
+    facts, verdict = job.folder / FACTS, job.folder / VERDICT
+    if not facts.exists():
+        return {"job.toml": job.path.read_bytes()}
+    return passport(
+        Facts.model_validate_json(facts.read_text()), job.path, verdict if job.gate and verdict.exists() else None
+    )
