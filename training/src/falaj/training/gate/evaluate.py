@@ -14,6 +14,7 @@ from falaj.training.errors import RefusedError
 from falaj.training.gate.evaluation import Evaluation
 from falaj.training.gate.latency import measure
 from falaj.training.gate.section import LatencySection
+from falaj.training.loop import moved
 from falaj.training.validation.examples import add_to, parts_of, walk
 
 Score = Callable[[Any, Any], Mapping[str, Tensor]]
@@ -85,7 +86,7 @@ class _Run:
         self.kept: list[Any] = []
 
     def batch(self, examples: list[Any]) -> Any:
-        return _moved(self._collate(examples), self._device)
+        return moved(self._collate(examples), self._device)
 
     def digest(self) -> str | None:
         return f"sha256:{self._digest.hexdigest()}" if self._is_told else None
@@ -123,13 +124,3 @@ def _batches(data: Any, size: int) -> Iterator[list[Any]]:
     examples = walk(data)
     while batch := list(islice(examples, size)):
         yield batch
-
-
-def _moved(batch: Any, device: torch.device) -> Any:
-    if isinstance(batch, Tensor):
-        return batch.to(device)
-    if isinstance(batch, Mapping):
-        return {name: _moved(part, device) for name, part in batch.items()}  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(batch, (tuple, list)):
-        return [_moved(part, device) for part in batch]  # pyright: ignore[reportUnknownVariableType]
-    return batch
