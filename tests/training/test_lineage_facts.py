@@ -148,7 +148,15 @@ def test_facts_hold_what_a_later_reader_needs_and_survive_json(
 def test_data_that_nobody_read_has_no_digest(tmp_path: Path) -> None:
     assert data_facts("train", "s3://bucket/train", base=tmp_path).digest is None
     assert data_facts("train", "missing.csv", base=tmp_path).digest is None
-    assert data_facts("train", None).digest is None
+    assert data_facts("train", None).known_by is None
+
+
+def test_data_is_known_by_its_files_and_else_by_its_examples(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("a\n1\n")
+    examples = f"sha256:{'3' * 64}"
+    here = data_facts("train", "train.csv", base=tmp_path, digest=examples)
+    assert (here.known_by, here.examples) == (content_digest(tmp_path / "train.csv"), examples)
+    assert data_facts("train", "s3://bucket/train", base=tmp_path, digest=examples).known_by == examples
 
 
 @pytest.mark.parametrize("digest", ["latest", "sha256:abc", "sha512:" + "a" * 64, "registry/image:tag"])

@@ -180,9 +180,10 @@ def _code_in_history(code: CodeFacts, value: str, folder: Path) -> Link:
 
 def _data(data: DataFacts, base: Path) -> Link:
     name, place = f"data {data.name}", data.location or "inside the code or a package"
-    value = f"{data.digest or 'no digest'} ({', '.join(x for x in (place, data.classification, data.region) if x)})"
+    value = f"{data.known_by or 'no digest'} ({', '.join(x for x in (place, data.classification, data.region) if x)})"
     if data.digest is None:
-        return Link(name, "unverified", value, "nobody has read it whole")
+        code = "the digest is of its examples: only the user's code can read them"
+        return Link(name, "unverified", value, code if data.examples else "nobody has read it whole")
     if data.location is None or "://" in data.location or not (base / data.location).exists():
         return Link(name, "unverified", value, "it is not on this machine")
     try:

@@ -98,7 +98,7 @@ def _input(job: str, data: DataFacts, namespace: str) -> ol.InputDataset:
                 )
                 if data.columns
                 else None,
-                "version": _version(data.digest),
+                "version": _version(data.known_by),
             }
         ),
         inputFacets=without_empty(

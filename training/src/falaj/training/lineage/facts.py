@@ -52,7 +52,9 @@ class DataFacts(Section):
     location: str | None = None
     """Where it lies, without passwords. Left out: inside the user's code or a package."""
     digest: Digest | None = None
-    """Digest of its content; none where nobody has read it whole."""
+    """Digest of its files; none where they are not on this machine."""
+    examples: Digest | None = None
+    """Digest of its examples, as the user's code reads them; none where nobody has read them all."""
     classification: str | None = None
     """Classification that it carries."""
     region: str | None = None
@@ -65,6 +67,11 @@ class DataFacts(Section):
     """Its columns."""
     checks: tuple[CheckFacts, ...] = ()
     """How it was checked before training."""
+
+    @property
+    def known_by(self) -> str | None:
+        """The digest that it is known by: of its files, or else of its examples."""
+        return self.digest or self.examples
 
 
 class EnergyFacts(Section):
@@ -169,14 +176,16 @@ def data_facts(
     region: str | None = None,
     owner: str | None = None,
 ) -> DataFacts:
-    """Describe a data set; one that lies on this machine is read for its digest, unless the caller knows it."""
+    """Describe a data set; the files of one that lies on this machine are read for their digest.
+
+    ``digest`` is that of its examples, where the caller has read them.
+    """
     local = None if location is None or "://" in location else base / location
-    if digest is None and local is not None and local.exists():
-        digest = content_digest(local)
     return DataFacts(
         name=name,
         location=None if location is None else without_password(location),
-        digest=digest,
+        digest=content_digest(local) if local is not None and local.exists() else None,
+        examples=digest,
         classification=classification,
         region=region,
         owner=owner,

@@ -116,7 +116,7 @@ class RunLog:
             "falaj.seed": str(facts.seed),
             "mlflow.source.git.commit": code.commit,
             "mlflow.source.git.repoURL": code.repository,
-            **{f"falaj.data.{each.name}": each.digest or "unknown" for each in facts.data},
+            **{f"falaj.data.{each.name}": each.known_by or "unknown" for each in facts.data},
             **{f"falaj.library.{name}": facts.libraries.get(name) for name in ("torch", "numpy", "falaj-training")},
         }
         return {
