@@ -244,19 +244,12 @@ def registered(example: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     ]
 
 
-STAND_INS = {"shared-file-system": {"FJ-NET-021"}}
-"""Examples whose network stands in for the component's, and what it leaves out."""
-
-
 @pytest.mark.parametrize(
     "example", sorted(path.parent.name for path in EXAMPLES.glob("*/Pulumi.yaml") if path.parent.name != "refused")
 )
 def test_every_example_fails_no_rule(example: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     failures = [each for each in judge_all(registered(example, monkeypatch, tmp_path)) if each.verdict is Verdict.FAIL]
-    left_out = STAND_INS.get(example, set())
-    told = [(each.rule.id, each.urn.rpartition("::")[2], *each.failures) for each in failures]
-    assert [line for line in told if line[0] not in left_out] == []
-    assert {id_ for id_, *_ in told} == left_out
+    assert [(each.rule.id, each.urn.rpartition("::")[2], *each.failures) for each in failures] == []
 
 
 def test_the_example_is_refused_by_the_rules_it_is_about(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

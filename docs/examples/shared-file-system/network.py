@@ -16,6 +16,8 @@ def home_network(regime: Regime, ownership: Ownership) -> NetworkRef:
     }
     zones = [f"{regime['home_region']}{letter}" for letter in "ab"]
     vpc = aws.ec2.Vpc("vpc", cidr_block="10.30.0.0/16", tags=tags)
+    # The group that AWS makes lets its members talk: taken over without rules, it opens nothing.
+    aws.ec2.DefaultSecurityGroup("default", vpc_id=vpc.id, ingress=[], egress=[], tags=tags)
 
     def subnets(kind: str, first: int) -> list[aws.ec2.Subnet]:
         return [
