@@ -101,9 +101,10 @@ def test_the_broken_glass_is_bound_by_nothing(mode):
     assert all(GLASS in exempt(each) for each in denials)
 
 
-def test_deployers_may_change_records_and_detectors_and_nothing_else():
+def test_deployers_may_change_records_log_groups_and_detectors_and_nothing_else():
     policy = guard_policy(SCP, REGIME, "p", deployers=[DEPLOYER])
-    assert {each["Sid"] for each in policy["Statement"] if DEPLOYER in exempt(each)} == {"KeepRecords", "KeepDetection"}
+    open_to_them = {each["Sid"] for each in policy["Statement"] if DEPLOYER in exempt(each)}
+    assert open_to_them == {"KeepRecords", "KeepLogs", "KeepDetection"}
 
 
 @pytest.mark.parametrize(
@@ -112,6 +113,7 @@ def test_deployers_may_change_records_and_detectors_and_nothing_else():
         ("KeepAccount", "organizations:LeaveOrganization"),
         ("KeepRecords", "cloudtrail:StopLogging"),
         ("KeepRecords", "config:StopConfigurationRecorder"),
+        ("KeepLogs", "logs:DeleteLogGroup"),
         ("KeepDetection", "guardduty:DeleteDetector"),
         ("KeepDetection", "macie2:DisableMacie"),
         ("KeepDetection", "securityhub:DisableSecurityHub"),

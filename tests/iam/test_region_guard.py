@@ -39,15 +39,21 @@ REACHABLE = {
     "ec2:DescribeRegions": "*",
     "cloudfront:ListDistributions": "*",
 }
+FINDINGS = f"arn:aws:logs:{HOME}:{ACCOUNT}:log-group:/aws/events/dev-findings"
 PROTECTED = {
     "organizations:LeaveOrganization": ("KeepAccount", "*"),
     "cloudtrail:StopLogging": ("KeepRecords", f"arn:aws:cloudtrail:{HOME}:{ACCOUNT}:trail/one"),
     "config:StopConfigurationRecorder": ("KeepRecords", "*"),
+    "logs:DeleteLogGroup": ("KeepLogs", FINDINGS),
+    "logs:DeleteLogStream": ("KeepLogs", f"{FINDINGS}:log-stream:one"),
+    "logs:PutRetentionPolicy": ("KeepLogs", FINDINGS),
+    "logs:DisassociateKmsKey": ("KeepLogs", FINDINGS),
+    "logs:AssociateKmsKey": ("KeepLogs", FINDINGS),
     "guardduty:DeleteDetector": ("KeepDetection", f"arn:aws:guardduty:{HOME}:{ACCOUNT}:detector/one"),
     "s3:PutReplicationConfiguration": ("NoCopiesOut", "arn:aws:s3:::bucket"),
     "kms:ReplicateKey": ("NoCopiesOut", f"arn:aws:kms:{HOME}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"),
 }
-DEPLOYERS_MAY = {"KeepRecords", "KeepDetection"}
+DEPLOYERS_MAY = {"KeepRecords", "KeepLogs", "KeepDetection"}
 
 
 def asks(
@@ -109,6 +115,17 @@ def test_records_detectors_and_borders_are_protected_in_the_home_region_too(iam,
     assert asks(iam, mode, action, resource).denied_by == (f"{kind(mode)}:{sid}",)
     assert asks(iam, mode, action, resource, who=GLASS)
     assert asks(iam, mode, action, resource, who=DEPLOYER).allowed is (sid in DEPLOYERS_MAY)
+
+
+@pytest.mark.parametrize("mode", [SCP, BOUNDARY])
+@pytest.mark.parametrize(
+    "path", ["/falaj/dev/audit-trail", "/vpc/dev/network/flow-logs", "/aws/events/dev-findings", "/aws/eks/dev/cluster"]
+)
+def test_the_platform_s_log_groups_are_kept_and_written_to(iam, mode, path):
+    group = f"arn:aws:logs:{HOME}:{ACCOUNT}:log-group:{path}"
+    assert asks(iam, mode, "logs:DeleteLogGroup", group).denied_by == (f"{kind(mode)}:KeepLogs",)
+    assert asks(iam, mode, "logs:PutLogEvents", f"{group}:log-stream:one")
+    assert asks(iam, mode, "logs:DeleteLogGroup", group.replace(path, "/vision/dev/training"))
 
 
 @pytest.mark.parametrize("mode", [SCP, BOUNDARY])

@@ -70,6 +70,8 @@ class Protection:
     deployers: bool = False
     """Whether those who deploy the foundation may do it."""
     condition: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    resources: tuple[str, ...] = ("*",)
+    """ARNs of what is protected, with wildcards."""
 
 
 class RegionGuardArgs(TypedDict):
@@ -242,7 +244,8 @@ def deny_regions(home: str, exempt: Sequence[str] = (), also_reachable: Sequence
 
 def deny(protection: Protection, exempt: Sequence[str] = ()) -> dict[str, Any]:
     """Return the denial of what a protection names, to all but the exempt."""
-    return _denial(protection.sid, protection.actions, {**protection.condition, **_but(exempt)})
+    condition = {**protection.condition, **_but(exempt)}
+    return _denial(protection.sid, protection.actions, condition, protection.resources)
 
 
 def keep_boundary(arn: str, exempt: Sequence[str], deployers: Sequence[str]) -> list[dict[str, Any]]:
@@ -259,7 +262,7 @@ def keep_boundary(arn: str, exempt: Sequence[str], deployers: Sequence[str]) -> 
     return [
         _denial("BoundaryOnNewIdentities", making, {**unbounded, **_but(exempt)}),
         _denial("BoundaryStaysOn", dropping, _but(exempt)),
-        _denial("BoundaryStaysAsItIs", editing, _but([*exempt, *deployers]), arn),
+        _denial("BoundaryStaysAsItIs", editing, _but([*exempt, *deployers]), (arn,)),
     ]
 
 
@@ -275,8 +278,11 @@ def protections() -> tuple[Protection, ...]:
     return tuple(Protection(**_frozen(entry)) for entry in _data()["protected"])
 
 
-def _denial(sid: str, actions: Sequence[str], condition: dict[str, Any], resource: str = "*") -> dict[str, Any]:
+def _denial(
+    sid: str, actions: Sequence[str], condition: dict[str, Any], resources: Sequence[str] = ("*",)
+) -> dict[str, Any]:
     """Return a statement of an identity's policy that denies its holder the actions."""
+    resource = resources[0] if len(resources) == 1 else list(resources)
     denial = {"Sid": sid, "Effect": "Deny", "Action": list(actions), "Resource": resource}
     return denial | ({"Condition": condition} if condition else {})
 
@@ -291,4 +297,4 @@ def _data() -> dict[str, list[Any]]:
 
 
 def _frozen(entry: dict[str, Any]) -> dict[str, Any]:
-    return {**entry, "actions": tuple(entry["actions"])}
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
