@@ -47,6 +47,7 @@ def outcomes(found: Verdict) -> dict[str, str]:
         ({"metrics": {"right": {"minimum": 0.7, "maximum": 0.9}}}, "pass"),
         ({"metrics": {"loss": {"maximum": 0.6}}}, "pass"),
         ({"metrics": {"loss": {"maximum": 0.4}}}, "fail"),
+        ({"metrics": {"loss": {"minimum": 0.5, "maximum": 0.5}}}, "pass"),
         ({"metrics": {"f1": {"minimum": 0.1}}}, "undetermined"),
         ({"latency": {"p99_ms": 2.0}}, "pass"),
         ({"latency": {"p99_ms": 1.9}}, "fail"),
