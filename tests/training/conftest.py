@@ -16,6 +16,5 @@ def server() -> Iterator[Server]:
     """The process that forks workers: torch is imported once for all of them."""
     server = start_server()
     yield server
-    assert server.process.stdin is not None
-    server.process.stdin.close()
+    server.process.kill()
     server.process.wait(60)

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_model
 from torch import nn
 
+from falaj.training.contract import make_model
 from falaj.training.errors import RefusedError
 from falaj.training.export.folder import Module, export
 from falaj.training.export.section import ExportSection
@@ -22,7 +23,6 @@ from falaj.training.lineage.digests import file_digest
 from falaj.training.lineage.facts import Facts, ModelFacts
 from falaj.training.lineage.passport import passport
 from falaj.training.lineage.signatures import open_signer
-from falaj.training.loop import make_model
 from falaj.training.order import Loader, Share
 from falaj.training.tracked import FACTS
 from falaj.training.trained import load_trained

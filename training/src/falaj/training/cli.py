@@ -8,6 +8,8 @@ import typer
 
 from falaj.training import commands
 from falaj.training.errors import TrainingError
+from falaj.training.lineage.command import lineage
+from falaj.training.sweep.command import sweep
 
 DEBUG = "FALAJ_DEBUG"
 
@@ -26,7 +28,11 @@ def options(
         os.environ[DEBUG] = "1"
 
 
-for command in (commands.validate, commands.run, commands.resume, commands.evaluate, commands.export, commands.status):
+for command in (
+    *(commands.validate, commands.run, commands.resume, commands.evaluate, commands.export, commands.status),
+    lineage,
+    sweep,
+):
     app.command()(command)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import nn
 from torch.distributed.checkpoint.state_dict import (
     get_model_state_dict,
     get_optimizer_state_dict,
@@ -15,6 +14,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from falaj.training.checkpoints.manager import Checkpoints
+from falaj.training.contract import check_score, make_model
 from falaj.training.errors import RefusedError
 from falaj.training.flops import counted
 from falaj.training.job import Job
@@ -224,6 +224,8 @@ class Trainer:
         )
         self._checkpoints.save(step, self._state(place.encode()))
         self._saved = step
+        if not self.job.checkpoints.asynchronous:
+            self._durable()
         note(self.job, self.world, "saving", step=step, stall_seconds=round(time.monotonic() - began, 4))
 
     def _durable(self) -> None:
@@ -249,29 +251,6 @@ class Trainer:
     def _layout(self) -> dict[str, int]:
         job = self.job
         return {"workers": self.world.size, "parts": job.optimizer.accumulate, "processes": job.data.processes}
-
-
-def make_model(job: Job, user: User) -> nn.Module:
-    """Return the user's model; refuse what is none."""
-    model = call("model.entry", user.model, job.model.settings)
-    if not isinstance(model, nn.Module):
-        raise RefusedError("model.entry", type(model).__name__, "must return a torch.nn.Module")
-    if not any(each.requires_grad for each in model.parameters()):
-        raise RefusedError("model.entry", type(model).__name__, "must have parameters that learn")
-    return model
-
-
-def check_score(job: Job, scored: Any) -> None:
-    """Refuse a score that training can do nothing with."""
-    if not isinstance(scored, Mapping) or not isinstance(scored.get("loss"), torch.Tensor):
-        remedy = 'must return a mapping whose "loss" is a tensor'
-        raise RefusedError("model.score", job.model.score, remedy)
-    if scored["loss"].ndim:
-        remedy = f'must return a "loss" that is one number, and it has shape {tuple(scored["loss"].shape)}'
-        raise RefusedError("model.score", job.model.score, remedy)
-    for name, value in scored.items():
-        if name != "loss" and (not isinstance(value, torch.Tensor) or value.ndim != 1):
-            raise RefusedError("model.score", name, "must be a tensor with one value for each example")
 
 
 def moved(batch: Any, device: torch.device) -> Any:

@@ -6,9 +6,9 @@ from torch import nn
 from torch.distributed.checkpoint.state_dict import get_model_state_dict, set_model_state_dict
 
 from falaj.training.checkpoints.manager import Checkpoints
+from falaj.training.contract import make_model
 from falaj.training.errors import RefusedError
 from falaj.training.job import Job
-from falaj.training.loop import make_model
 from falaj.training.position import Position, decode, seed_all
 from falaj.training.user import User
 
