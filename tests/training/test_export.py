@@ -1,7 +1,9 @@
 """Exports are what the module is: at every batch size and length, in every format, or they are refused."""
 
+import importlib
 import json
 import sys
+import tomllib
 import types
 import zipfile
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils.data import default_collate
 from training.export_examples import TEXT, Branching, Mixing, Tabular, section, table, text, trained
 
 from falaj.training.errors import RefusedError
@@ -61,6 +64,33 @@ def test_a_transformer_is_served_at_every_length_and_batch(tmp_path: Path) -> No
         (found,) = session.run(["logits"], {"tokens": tokens.numpy()})
         expected = reference(module.module, table)({"tokens": tokens})["logits"]
         np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("example", "shape", "result"),
+    [("training-text/manual", ["length"], ["length", 256]), ("training-tabular/tumours", [30], [2])],
+)
+def test_the_models_of_the_examples_are_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: str, shape: list[int | str], result: list[int | str]
+) -> None:
+    folder, _, package = example.partition("/")
+    place = Path(__file__).parents[2] / "docs" / "examples" / folder
+    monkeypatch.syspath_prepend(str(place))
+    job = tomllib.loads((place / "job.toml").read_text())
+    code = importlib.import_module(package)
+    module = code.model(job["model"].get("settings", {}))
+    data = code.data(job["data"].get("settings", {}), "validation")
+    batch = default_collate([data[n] for n in range(4)])
+    kind = "int64" if "length" in shape else "float32"
+    served = section(
+        inputs=[table("given", shape, type=kind)], outputs=[table("scores", result)], absolute_tolerance=1e-4
+    )
+    examples = captured_inputs(module, code.score, batch, served)
+    made = export(trained(module, examples=examples), served, tmp_path)
+    session = onnxruntime.InferenceSession(Path(made.location) / "1" / "model.onnx", providers=["CPUExecutionProvider"])
+    (found,) = session.run(["scores"], {"given": examples["given"].numpy()})
+    expected = reference(module, served)(examples)["scores"]
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-4)
 
 
 def test_no_export_holds_the_examples_or_the_users_code(tmp_path: Path) -> None:

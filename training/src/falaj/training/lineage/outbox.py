@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 Record = Mapping[str, Any]
 LARGEST_READ = 4 * 2**20
@@ -36,9 +36,8 @@ class Outbox:
     def append(self, record: Record) -> None:
         """Add a record: one line, whole or not at all for whoever reads it. Raises `OSError` where the disk is full."""
         line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            with self.path.open("ab+") as file:
+            with self._opened() as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 if os.fstat(file.fileno()).st_nlink == 0:
                     continue  # it was delivered and removed between opening and locking
@@ -64,6 +63,13 @@ class Outbox:
                 self._send([record for record, _ in batch if record is not None], send)
                 self._note(batch[-1][1])
             self._clear()
+
+    def _opened(self) -> BinaryIO:
+        try:
+            return self.path.open("ab+")
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return self.path.open("ab+")
 
     def _send(self, records: Sequence[Record], send: Callable[[Sequence[Record]], None]) -> None:
         if not records:

@@ -81,7 +81,7 @@ class RunLog:
         return waiting(self._box)
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Say what was measured at a step; a few microseconds, for a run that measures every step too."""
+        """Say what was measured at a step; tens of microseconds, for a run that measures every step too."""
         self._track("metrics", step=step, values={name: float(value) for name, value in values.items()})
 
     def progress(self, step: int) -> None:
