@@ -107,6 +107,15 @@ def test_too_few_rows_are_undetermined_unless_that_is_accepted() -> None:
     assert outcomes(CHECKS.model_copy(update={"accept_undetermined": True}), reference, x=few) == {"x": "pass"}
 
 
+def test_an_index_that_chance_may_explain_is_undetermined_and_none_where_rows_rule_chance_out() -> None:
+    for times, outcome in ((1, "undetermined"), (20, "fail")):
+        reference = profile(x=of_words(["a"] * 20 * times + ["b"] * 20 * times))
+        found = next(drift(CHECKS, {"x": ["a"] * 10 * times + ["b"] * 30 * times}, reference, DIGEST))
+        assert found.measured is not None
+        assert found.measured > CHECKS.refused_above
+        assert found.outcome == outcome
+
+
 def test_without_accepted_data_only_the_data_that_is_named_is_accepted() -> None:
     values = np.arange(1000.0)
     named = CHECKS.model_copy(update={"accept_first": DIGEST})
