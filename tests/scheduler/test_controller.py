@@ -13,7 +13,7 @@ from falaj.scheduler.cluster import KUEUE, Cluster, read_work
 from falaj.scheduler.controller import Controller
 from falaj.scheduler.metrics import Metrics
 from falaj.scheduler.policy import Policy
-from falaj.scheduler.work import Standing
+from falaj.scheduler.work import Standing, gpus_of
 
 NOW = 1_800_000_000.0
 MADE = "2027-01-15T07:59:50Z"
@@ -258,3 +258,12 @@ def test_the_queue_of_what_waits_is_its_local_queues(api):
     assert work
     assert work.queue == "vision"
     assert KUEUE.endswith("v1beta2")
+
+
+def test_gpus_that_a_template_limits_count_as_asked_for_though_no_request_says_so() -> None:
+    def pods(count: int, **resources: dict[str, str]) -> dict[str, Any]:
+        return {"count": count, "template": {"spec": {"containers": [{"resources": resources}]}}}
+
+    gpus = {"nvidia.com/gpu": "8", "cpu": "4"}
+    assert gpus_of([pods(2, limits=gpus)]) == gpus_of([pods(2, limits=gpus, requests=gpus)]) == 16
+    assert gpus_of([pods(1, requests={"nvidia.com/mig-1g.10gb": "3"}), pods(1)]) == 3

@@ -144,11 +144,15 @@ def _real(text: str | None) -> float | None:
 
 
 def gpus_of(pod_sets: list[Mapping[str, Any]]) -> int:
-    """Return how many GPUs, or slices of them, the work asks for."""
+    """Return how many GPUs, or slices of them, the work asks for.
+
+    Of GPUs a limit is a request as well, and in a template, unlike in a pod, nobody has written it out.
+    """
     total = 0
     for pods in pod_sets:
         for container in pods["template"]["spec"].get("containers", []):
-            limits: Mapping[str, Any] = container.get("resources", {}).get("requests", {})
-            amounts = [amount for name, amount in limits.items() if name.startswith("nvidia.com/")]
+            resources: Mapping[str, Any] = container.get("resources", {})
+            asked = {**resources.get("limits", {}), **resources.get("requests", {})}
+            amounts = [amount for name, amount in asked.items() if name.startswith("nvidia.com/")]
             total += pods.get("count", 1) * sum(int(amount) for amount in amounts)
     return total
