@@ -18,7 +18,7 @@ from falaj.training import events
 from falaj.training.job import Job, load_job
 
 HERE = Path(__file__).parent
-PATIENCE = 300.0
+PATIENCE = 600.0
 """Seconds after which a run that does nothing has failed."""
 
 JOB = """

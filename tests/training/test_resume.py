@@ -14,6 +14,7 @@ VARIANTS = {
     "a loading process": ("data.processes=2",),
     "a stream": ("data.settings.stream=true",),
     "two workers": ("parallel.workers=2",),
+    "three workers": ("parallel.workers=3", "optimizer.batch_size=9"),
     "two workers, accumulated": ("parallel.workers=2", "optimizer.accumulate=2"),
     "two sharded workers": ("parallel.workers=2", "parallel.strategy=fsdp"),
 }

@@ -45,7 +45,7 @@ class Trainer:
         seed_all(job.seed)
         self.model = make_model(job, user).to(world.device)
         """The user's model."""
-        self._shared = share(compiled(self.model, job.precision), world, job.parallel.strategy, job.precision.compute)
+        self._shared = share(compiled(self.model, job.precision), world, job.parallel.strategy, job.precision)
         self._parameters = [each for each in self.model.parameters() if each.requires_grad]
         kept = self.model.state_dict()
         self._buffers = [each for name, each in self.model.named_buffers() if name in kept]

@@ -13,7 +13,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from falaj.training.errors import RefusedError
-from falaj.training.tables import Compute, Device, ParallelTable, Strategy
+from falaj.training.tables import Compute, Device, ParallelTable, PrecisionTable, Strategy
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,21 @@ def _device(table: ParallelTable, local_rank: int) -> torch.device:
     return torch.device("cpu")
 
 
-def share(model: nn.Module, world: World, strategy: Strategy, compute: Compute) -> nn.Module:
+def share(model: nn.Module, world: World, strategy: Strategy, precision: PrecisionTable) -> nn.Module:
     """Return the model as this worker goes through it."""
     if world.size == 1:
         return model
     if strategy is Strategy.FSDP:
-        return _shard(model, world, compute)
+        return _shard(model, world, precision.compute)
     return DistributedDataParallel(
         model,
         device_ids=[world.device.index] if world.device.type == "cuda" else None,
         # They are aligned after every step, also where gradients are accumulated, where DDP would not.
         broadcast_buffers=False,
         gradient_as_bucket_view=True,
+        # DDP puts its buckets in another order after the first step, and so adds more than two workers' gradients in
+        # another order: but a resumed run has another first step. Looking for unused parameters keeps them as they are.
+        find_unused_parameters=precision.deterministic and world.size > 2,
     )
 
 
