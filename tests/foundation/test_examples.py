@@ -8,7 +8,16 @@ from run import names
 
 pytestmark = pytest.mark.lab
 NEEDS_MORE = {
-    *("gpu-autoscaler", "gpu-operators", "gpu-queues", "karpenter-pool", "secrets-vault", "sla-scheduler", "tenant"),
+    *(
+        "gpu-autoscaler",
+        "gpu-operators",
+        "gpu-queues",
+        "karpenter-pool",
+        "secrets-vault",
+        "sla-scheduler",
+        "tenant",
+        "training-job",
+    ),
 }
 """Examples of what is not AWS; tests of their own bring them up."""
 

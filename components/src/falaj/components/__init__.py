@@ -52,12 +52,14 @@ from falaj.components.retention import StoreKind
 from falaj.components.secrets_vault import SecretsVault, SecretsVaultArgs
 from falaj.components.shared_file_system import FileSystemKind, SharedFileSystem, SharedFileSystemArgs
 from falaj.components.sla_scheduler import SlaScheduler, SlaSchedulerArgs
+from falaj.components.sweep_job import SweepJob, SweepJobArgs
 from falaj.components.tenant import Tenant, TenantArgs
 from falaj.components.tenant_access import StoreAccess, TenantAccess
 from falaj.components.tenant_admission import TenantAdmission, TenantAdmissionArgs
 from falaj.components.tenant_network import Direction, NetworkOpening
 from falaj.components.tiers import Tier
 from falaj.components.trail_events import DataEvents
+from falaj.components.training_job import TrainingJob, TrainingJobArgs
 from falaj.components.triton_service import TritonService, TritonServiceArgs
 from falaj.components.vault_audit import AuditBy, AuditDevice
 from falaj.components.vault_databases import Database, DatabaseRole
@@ -158,6 +160,8 @@ __all__ = [
     "StoreAccess",
     "StoreKind",
     "StoreRef",
+    "SweepJob",
+    "SweepJobArgs",
     "Taint",
     "Tenant",
     "TenantAccess",
@@ -169,6 +173,8 @@ __all__ = [
     "Tier",
     "TierGrowth",
     "TopologyLevel",
+    "TrainingJob",
+    "TrainingJobArgs",
     "TritonService",
     "TritonServiceArgs",
     "Upstream",

@@ -23,8 +23,10 @@ from falaj.components.residency_key import ResidencyKey
 from falaj.components.secrets_vault import SecretsVault
 from falaj.components.shared_file_system import SharedFileSystem
 from falaj.components.sla_scheduler import SlaScheduler
+from falaj.components.sweep_job import SweepJob
 from falaj.components.tenant import Tenant
 from falaj.components.tenant_admission import TenantAdmission
+from falaj.components.training_job import TrainingJob
 from falaj.components.triton_service import TritonService
 
 NAME = "falaj"
@@ -48,6 +50,8 @@ COMPONENTS: list[type[pulumi.ComponentResource]] = [
     ResidencyKey,
     Tenant,
     TenantAdmission,
+    TrainingJob,
+    SweepJob,
     TritonService,
     SecretsVault,
     SharedFileSystem,
