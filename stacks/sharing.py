@@ -52,7 +52,7 @@ class Ground:
     stores: Mapping[str, DataStore]
     registry: ImageRegistry | None
     boundary: pulumi.Output[str] | None
-    """ARN of the policy that bounds the roles of tenants."""
+    """ARN of the policy that bounds the roles of tenants and of the autoscaler."""
     on_aws: pulumi.ResourceOptions
     on_cluster: pulumi.ResourceOptions
 
@@ -141,6 +141,8 @@ def make_schedulers(ground: Ground, pools: Mapping[str, GpuNodePool | NodePool],
         }
         if scheduler:
             args["namespace"] = scheduler.namespace
+        if ground.boundary:
+            args["permissions_boundary"] = ground.boundary
         if config.autoscaler.usd_per_hour is not None:
             args["usd_per_hour"] = config.autoscaler.usd_per_hour
         GpuAutoscaler("gpu-autoscaler", args, opts)

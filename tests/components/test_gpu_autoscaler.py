@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pulumi
 import pytest
 from component_samples import CLUSTER, NETWORK, OWNERSHIP, REGIME
 
@@ -45,6 +46,24 @@ def told(run, engine, providers):
         return json.loads(run(lambda: GpuAutoscaler("autoscaler", {**ARGS, **(change or {})}, providers()).policy))
 
     return tell
+
+
+BOUNDARY = "arn:aws:iam::123456789012:policy/test-region-guard"
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_its_role_carries_its_boundary(made, later):
+    role = made({"permissions_boundary": pulumi.Output.from_input(BOUNDARY) if later else BOUNDARY})
+    assert [each["permissionsBoundary"] for each in role.all("Role") if "assumeRolePolicy" in each] == [BOUNDARY]
+
+
+def test_without_a_boundary_its_role_is_bound_by_its_policy_alone(made):
+    assert not [args for args in made().made if "permissionsBoundary" in args.inputs]
+
+
+def test_a_boundary_that_is_no_policy_of_the_account_is_refused(made):
+    with pytest.raises(ConfigError, match=r"^autoscaler\.permissions_boundary must be the ARN of a policy"):
+        made({"permissions_boundary": "arn:aws:iam::aws:policy/AdministratorAccess"})
 
 
 def test_it_is_told_its_pools_with_secure_defaults(told):

@@ -151,7 +151,7 @@ def test_the_organization_is_in_the_policy_of_every_key_bucket_and_endpoint(plat
         assert organization in policy, name
 
 
-def test_the_roles_of_tenants_carry_the_guard_s_boundary_which_others_find_too(platform):
+def test_the_roles_of_tenants_and_the_autoscaler_carry_the_guard_s_boundary_which_others_find_too(platform):
     made, outputs = platform("prod")
     roles = {
         args.name: args.inputs for args in made if args.typ == "aws:iam/role:Role" and "stage" in args.inputs["tags"]
@@ -160,6 +160,8 @@ def test_the_roles_of_tenants_carry_the_guard_s_boundary_which_others_find_too(p
     (boundary,) = {role["permissionsBoundary"] for role in roles.values()}
     assert boundary == outputs["boundaryArn"]
     assert boundary.endswith(":region-guard-boundary")
+    (autoscaler,) = (args.inputs for args in made if args.name == "gpu-autoscaler-role")
+    assert autoscaler["permissionsBoundary"] == boundary
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from falaj.components.documents import allow, document
 from falaj.components.ownership import Ownership, labels
 from falaj.components.refs import ClusterRef, NetworkRef, pick
 from falaj.components.regime import Regime, check_regime
-from falaj.components.tenant_access import pod_trust
+from falaj.components.tenant_access import check_boundary, pod_trust
 from falaj.components.tenant_network import NAMESPACE_NAME, POD_IDENTITY_AGENT
 from falaj.components.triton_service import check_image
 
@@ -62,6 +62,8 @@ class GpuAutoscalerArgs(TypedDict):
     """How nodes are given back. Default: ``terminate``."""
     replicas: NotRequired[int]
     """Pods, of which one leads, 1 to 5. Default: 2."""
+    permissions_boundary: NotRequired[pulumi.Input[str]]
+    """ARN of the policy that bounds its role in AWS, as a ``RegionGuard`` makes one. Default: none."""
     metrics_namespace: NotRequired[str]
     """Namespace whose pods may scrape the metrics. Default: ``monitoring``."""
     ready_timeout: NotRequired[str]
@@ -92,6 +94,9 @@ class GpuAutoscaler(pulumi.ComponentResource):
         tags = labels(f"{name}.ownership", args["ownership"], Classification.INTERNAL)
         rules = autoscaler_rules(name, args)
         known = known_pools(name, args["pools"])
+        boundary = None
+        if "permissions_boundary" in args:
+            boundary = check_boundary(f"{name}.permissions_boundary", args["permissions_boundary"])
 
         super().__init__("falaj:index:GpuAutoscaler", name, dict(args), opts)
         child = pulumi.ResourceOptions(parent=self)
@@ -106,6 +111,7 @@ class GpuAutoscaler(pulumi.ComponentResource):
             assume_role_policy=pulumi.Output.all(cluster, namespace).apply(
                 lambda told: json.dumps(pod_trust(regime, told[0], told[1], [ACCOUNT]))
             ),
+            permissions_boundary=boundary,
             tags=tags,
             opts=child,
         )
