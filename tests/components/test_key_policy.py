@@ -192,6 +192,21 @@ def test_named_administrators_replace_the_account():
     assert statement(key_policy(REGIME, [KeyUse.S3]), "Administer")["Principal"] == {"AWS": ROOT}
 
 
+def test_iam_decides_who_uses_the_key_for_everybody_but_the_administrators():
+    use = statement(key_policy(REGIME, [KeyUse.S3], [KEEPER]), "UseThroughS3")
+    assert use["Principal"] == {"AWS": ROOT}
+    assert use["Condition"]["ArnNotEquals"] == {"aws:PrincipalArn": [KEEPER]}
+
+
+def test_administrators_make_what_wants_the_key_of_its_maker():
+    policy = key_policy(REGIME, list(KeyUse), [KEEPER])
+    without_them = {each["Sid"] for each in allowed(policy) if "ArnNotEquals" in each.get("Condition", {})}
+    assert without_them == {
+        *("UseThroughS3", "UseForClusterSecrets", "UseThroughEcr", "ReadTrails", "UseThroughSns", "UseThroughSqs"),
+        *("UseThroughSecretsManager", "UseThroughSsm", "UseForFirewalls", "UnsealVault"),
+    }
+
+
 @EACH_USE
 def test_administrators_cannot_use_the_key_and_users_cannot_administer_it(uses):
     policy = key_policy(REGIME, uses, [KEEPER], [TRAINER])

@@ -89,6 +89,8 @@ BY_SERVICE = {
     KeyUse.SQS: ("sns.amazonaws.com", "kms:GenerateDataKey", "", {f"{CONTEXT}:sqs:arn": f"arn:aws:sqs:{OURS}:jobs"}),
 }
 BY_GRANT = [KeyUse.EKS, KeyUse.EFS, KeyUse.FSX, KeyUse.ECR, KeyUse.BACKUP, KeyUse.NETWORK_FIREWALL]
+USED_IN_MAKING = {KeyUse.EFS, KeyUse.FSX, KeyUse.BACKUP}
+"""Uses in which AWS wants a data key of who makes a resource, and that is an administrator."""
 BY_ROLE = {KeyUse.EBS}
 """Uses of one service-linked role; a test of its own."""
 
@@ -196,6 +198,24 @@ def test_administrators_do_not_use_the_key_whatever_iam_says(iam, action):
     context = through | ({"kms:GrantIsForAWSResource": "true"} if action == "kms:CreateGrant" else {})
     assert asks(iam, named, TRAINER, action, context)
     assert not asks(iam, named, KEEPER, action, context)
+
+
+@pytest.mark.parametrize("use", [*THROUGH, KeyUse.EKS])
+def test_where_iam_decides_who_uses_a_key_it_decides_for_everybody_but_the_administrators(iam, use):
+    action, context = {**THROUGH, **DIRECT}[use]
+    policy = key_policy(REGIME, [use], [KEEPER.arn])
+    assert asks(iam, policy, TRAINER, action, context)
+    assert asks(iam, policy, KEEPER, action, context).allowed is (use in USED_IN_MAKING)
+    assert asks(iam, key_policy(REGIME, [use]), KEEPER, action, context)
+
+
+@pytest.mark.parametrize("use", BY_GRANT)
+def test_an_administrator_hands_the_key_to_what_it_makes(iam, use):
+    policy = key_policy(REGIME, [use], [KEEPER.arn])
+    via = THROUGH[use][1] if use in THROUGH else {}
+    assert asks(iam, policy, KEEPER, "kms:CreateGrant", via | {"kms:GrantIsForAWSResource": "true"})
+    assert not asks(iam, policy, KEEPER, "kms:CreateGrant", via)
+    assert asks(iam, policy, KEEPER, "kms:DescribeKey")
 
 
 @pytest.mark.parametrize("use", list(KeyUse))

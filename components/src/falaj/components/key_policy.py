@@ -48,7 +48,7 @@ def key_policy(
         "Action": [*_ADMINISTER, *(_IMPORT if imported else ())],
         "Resource": "*",
     }
-    used = [statement for use in dict.fromkeys(uses) for statement in statements_of(use, regime, users)]
+    used = [statement for use in dict.fromkeys(uses) for statement in statements_of(use, regime, users, administrators)]
     return document(administer, *used, *_denials(regime))
 
 

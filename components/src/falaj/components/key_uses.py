@@ -58,9 +58,16 @@ class KeyUse(StrEnum):
     """Auto-unseal of a Vault, whose role uses the key directly: the only use of its key, for named users."""
 
 
-def statements_of(use: KeyUse, regime: Regime, users: _Users = ()) -> _Statements:
-    """Return what the use needs; where identities call, these are the users, or whom IAM of the account allows to."""
-    return _STATEMENTS[use](regime, users)
+def statements_of(use: KeyUse, regime: Regime, users: _Users = (), administrators: Sequence[str] = ()) -> _Statements:
+    """Return what the use needs; where identities call, these are the users, or whom IAM of the account allows to.
+
+    Administrators are left out of whom IAM lets use the key, but not of what it takes to make resources with it: the
+    role that runs Pulumi is one of them.
+    """
+    statements = _STATEMENTS[use](regime, users)
+    if users or not administrators or use in _USED_IN_MAKING:
+        return statements
+    return [_but(administrators, each, regime) for each in statements]
 
 
 def _through(name: str, service: str, *, grants: bool = False) -> Callable[[Regime, _Users], _Statements]:
@@ -222,6 +229,23 @@ _STATEMENTS: dict[KeyUse, Callable[[Regime, _Users], _Statements]] = {
     KeyUse.NETWORK_FIREWALL: _for_network_firewall,
     KeyUse.VAULT_SEAL: _for_vault_seal,
 }
+
+
+_USED_IN_MAKING = frozenset({KeyUse.EFS, KeyUse.FSX, KeyUse.BACKUP})
+"""Uses in which the service wants more than a grant of who makes a resource: a data key, under its caller's identity.
+
+https://docs.aws.amazon.com/aws-backup/latest/devguide/create-a-vault.html
+https://docs.aws.amazon.com/efs/latest/ug/managing-encrypt.html
+"""
+
+
+def _but(administrators: Sequence[str], statement: dict[str, Any], regime: Regime) -> dict[str, Any]:
+    """Leave the administrators out of a statement by which IAM of the account decides who uses the key."""
+    asks_iam = statement["Principal"] == {"AWS": root_of(regime["account_id"])}
+    if not asks_iam or "kms:CreateGrant" in statement["Action"]:
+        return statement
+    left_out = {"ArnNotEquals": {"aws:PrincipalArn": list(administrators)}}
+    return statement | {"Condition": statement.get("Condition", {}) | left_out}
 
 
 def _callers(regime: Regime, users: _Users) -> str | list[str]:
