@@ -97,7 +97,7 @@ def run(workers: int, do: Callable[..., Any], *told: Any) -> list[Any]:
     A worker that is killed answers by the negative number of its signal.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "torch.distributed.fsdp", "falaj.training.checkpoints.manager"])
+    context.set_forkserver_preload(["training.checkpoint_work"])
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
@@ -123,6 +123,7 @@ def answer(pipe: multiprocessing.connection.Connection, process: Any) -> Any:
         failed, value = pipe.recv()
     except EOFError:
         process.join(PATIENCE)
+        assert process.exitcode is not None and process.exitcode < 0, f"a worker ended with {process.exitcode}"
         return process.exitcode
     assert not failed, value
     return value

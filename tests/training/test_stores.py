@@ -83,7 +83,7 @@ def test_a_folder_is_discarded_with_what_a_crash_left_in_it(store: LocalStore) -
     put(store, "a/b", b"")
     put(store, "c", b"")
     (store.root / "a" / ".unfinished-1").write_bytes(b"half")
-    assert store.names() == ["a/b", "c"]
+    assert (store.names(), store.begun()) == (["a/b", "c"], ["a/.unfinished-1"])
     store.discard("a")
     store.discard("a")
     assert files(store) == ["c"]

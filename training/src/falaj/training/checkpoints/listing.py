@@ -10,7 +10,7 @@ ever written over. The manifest is written last: a folder without one is what a 
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from falaj.training.errors import RefusedError
@@ -44,20 +44,23 @@ def new_attempt(step: int) -> Saved:
     return Saved(step, f"step-{step:012d}-{time.time_ns():016x}-{secrets.token_hex(4)}")
 
 
-def attempts(store: Store, job: str) -> tuple[Sequence[Saved], Sequence[Saved]]:
-    """Return the job's committed checkpoints, and the attempts that never became one; each newest last."""
-    files: dict[Saved, set[str]] = {}
-    for name in store.names(f"{check_job(job)}/"):
-        folder, _, file = name[len(job) + 1 :].partition("/")
-        if match := FOLDER.fullmatch(folder):
-            files.setdefault(Saved(int(match[1]), folder), set()).add(file)
-    whole = sorted(saved for saved, found in files.items() if MANIFEST in found)
-    return whole, sorted(files.keys() - set(whole))
-
-
 def committed(store: Store, job: str) -> Sequence[Saved]:
     """Return the job's committed checkpoints, newest last."""
-    return attempts(store, job)[0]
+    return sorted(saved for saved, file in found(job, store.names(f"{check_job(job)}/")) if file == MANIFEST)
+
+
+def leftovers(store: Store, job: str) -> Sequence[Saved]:
+    """Return the attempts that never became a checkpoint, or are not one any more."""
+    names = [*store.names(f"{check_job(job)}/"), *store.begun(f"{job}/")]
+    return sorted({saved for saved, _ in found(job, names)} - set(committed(store, job)))
+
+
+def found(job: str, names: Sequence[str]) -> Iterator[tuple[Saved, str]]:
+    """Yield the attempts and files that the names of a job's folder tell of."""
+    for name in names:
+        folder, _, file = name[len(job) + 1 :].partition("/")
+        if match := FOLDER.fullmatch(folder):
+            yield Saved(int(match[1]), folder), file
 
 
 def check_job(job: str) -> str:

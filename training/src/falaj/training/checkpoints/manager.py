@@ -16,7 +16,7 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.checkpoint.stateful import Stateful
 
-from falaj.training.checkpoints.listing import MANIFEST, Saved, attempts, check_job, committed
+from falaj.training.checkpoints.listing import MANIFEST, Saved, check_job, committed, leftovers
 from falaj.training.checkpoints.planners import LoadPlanner, SavePlanner
 from falaj.training.checkpoints.reader import SealedStorage, open_saved
 from falaj.training.checkpoints.section import CheckpointSection
@@ -156,7 +156,7 @@ class Checkpoints:
     def _sweep(self) -> None:
         """Remove what a crash left, once, before its room is needed."""
         if not self._swept:
-            self._remove(lambda: attempts(self._store, self._job)[1])
+            self._remove(lambda: leftovers(self._store, self._job))
         self._swept = True
 
     def _retire(self) -> None:
@@ -182,7 +182,7 @@ def retired(whole: Sequence[Saved], damaged: Collection[Saved], keep: int) -> Se
 
 
 def settled(value: Any) -> Any:
-    """Return a state whose tensors lie in memory as they are: torch's stager forgets conjugations that are only noted."""
+    """Return a state whose tensors lie in memory as they are: torch's stager forgets lazy conjugations."""
     if isinstance(value, torch.Tensor):
         return value.resolve_conj().resolve_neg() if value.is_conj() or value.is_neg() else value
     if isinstance(value, dict):

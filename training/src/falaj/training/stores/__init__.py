@@ -29,6 +29,10 @@ class Store(Protocol):
         """Return the names of all whole files that begin with ``prefix``, sorted."""
         ...
 
+    def begun(self, prefix: str = "") -> Sequence[str]:
+        """Return names of what was begun below ``prefix`` and is not whole; only their folders mean something."""
+        ...
+
     def size(self, name: str) -> int:
         """Return a file's size in bytes; raise ``FileNotFoundError`` where there is none."""
         ...

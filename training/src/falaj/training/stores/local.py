@@ -44,9 +44,11 @@ class LocalStore:
 
     def names(self, prefix: str = "") -> Sequence[str]:
         """Return the names that begin with ``prefix``."""
-        start = self.root / prefix.rpartition("/")[0]
-        found = (path for path in start.rglob("*") if not path.name.startswith(UNFINISHED) and path.is_file())
-        return sorted(name for path in found if (name := path.relative_to(self.root).as_posix()).startswith(prefix))
+        return [name for name in self._all(prefix) if not unfinished(name)]
+
+    def begun(self, prefix: str = "") -> Sequence[str]:
+        """Return what is being written below ``prefix``, or was when its process ended."""
+        return [name for name in self._all(prefix) if unfinished(name)]
 
     def size(self, name: str) -> int:
         """Return a file's size in bytes."""
@@ -63,6 +65,16 @@ class LocalStore:
         """Remove a folder and all that is in it."""
         with suppress(FileNotFoundError):
             shutil.rmtree(self.root / check_name(folder))
+
+    def _all(self, prefix: str) -> Sequence[str]:
+        start = self.root / prefix.rpartition("/")[0]
+        files = (Path(folder) / name for folder, _, names in os.walk(start) for name in names)
+        return sorted(name for path in files if (name := path.relative_to(self.root).as_posix()).startswith(prefix))
+
+
+def unfinished(name: str) -> bool:
+    """Say whether a name is that of a file which is not whole."""
+    return name.rpartition("/")[2].startswith(UNFINISHED)
 
 
 def make_folder(folder: Path) -> None:

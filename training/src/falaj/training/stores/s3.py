@@ -64,6 +64,11 @@ class S3Store:
         found = self._pages("list_objects_v2", "Contents", Prefix=self._prefix + prefix)
         return sorted(item["Key"][len(self._prefix) :] for item in found)
 
+    def begun(self, prefix: str = "") -> Sequence[str]:
+        """Return the objects below ``prefix`` whose upload was begun and neither completed nor given up."""
+        found = self._pages("list_multipart_uploads", "Uploads", Prefix=self._prefix + prefix)
+        return sorted(item["Key"][len(self._prefix) :] for item in found)
+
     def size(self, name: str) -> int:
         """Return an object's size in bytes."""
         return self._ask("head_object", Key=self._key(name))["ContentLength"]
