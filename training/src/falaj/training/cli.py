@@ -9,6 +9,7 @@ import typer
 from falaj.training import commands
 from falaj.training.errors import TrainingError
 from falaj.training.lineage.command import lineage
+from falaj.training.sweep.command import sweep
 
 DEBUG = "FALAJ_DEBUG"
 
@@ -30,6 +31,7 @@ def options(
 for command in (
     *(commands.validate, commands.run, commands.resume, commands.evaluate, commands.export, commands.status),
     lineage,
+    sweep,
 ):
     app.command()(command)
 

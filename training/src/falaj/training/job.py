@@ -16,6 +16,7 @@ from falaj.training.gate.section import GateSection
 from falaj.training.lineage.section import LineageSection, SigningSection, TrackingSection
 from falaj.training.refusals import refusals
 from falaj.training.section import Section
+from falaj.training.sweep.section import SweepSection
 from falaj.training.tables import (
     BudgetTable,
     DataTable,
@@ -66,6 +67,8 @@ class JobFile(Section):
     """Who is told where its model comes from: by OpenLineage events."""
     signing: SigningSection | None = None
     """With which key its model is signed."""
+    sweep: SweepSection | None = None
+    """Which values `falaj-train sweep` tries."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
