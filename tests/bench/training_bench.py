@@ -16,6 +16,7 @@ import shutil
 import statistics
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ def main() -> None:
     size = told.megabytes * 1_000_000
     print(f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, torch {torch.__version__}")
     print(f"{told.megabytes} MB, median of {told.runs} interleaved runs\n")
+    warnings.filterwarnings("ignore", message="torch.distributed is disabled|Detected an existing checkpoint")
     print("| what | GB/s: median (min to max) | ratio of the rates |\n| --- | --- | --- |")
     with tempfile.TemporaryDirectory(prefix="falaj-bench-", dir=told.folder) as folder:
         base = Path(folder)

@@ -26,8 +26,8 @@ class ShardFile:
 
     bytes: int
     """Its size."""
-    sha256: str
-    """Digest of the file as it lies in the store, for who has no key."""
+    digest: str
+    """SHA-256 of its header and of its segments' tags, which authenticate all of it."""
     header: str
     """Its first 40 bytes in hexadecimal: the sealed stream that begins so, and no other, belongs here."""
 

@@ -52,7 +52,7 @@ class SealedWriter:
         self.size = 0
         """Sealed bytes so far."""
         self._cipher = derive(key, salt, context)
-        self._digest = hashlib.sha256()
+        self._digest = hashlib.sha256(self.header)
         self._segment, self._number = segment, 0
         self._plain, self._filled = bytearray(segment - TAG_BYTES), 0
         self._position = 0
@@ -81,7 +81,11 @@ class SealedWriter:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the sealed bytes so far, in hexadecimal."""
+        """SHA-256 of the header and of the tags of all segments so far, in hexadecimal.
+
+        The tags authenticate the segments, so that this stands for the whole stream. A SHA-256 of all its bytes would
+        say no more to who has the key, and takes several times as long as sealing them.
+        """
         return self._digest.hexdigest()
 
     def tell(self) -> int:
@@ -121,7 +125,7 @@ class SealedWriter:
         buffer[:start] = self.header[:start]
         sealed = memoryview(buffer)
         self._cipher.encrypt_into(nonce(self._prefix, self._number, last), plain, None, sealed[start:end])
-        self._digest.update(sealed[:end])
+        self._digest.update(sealed[end - TAG_BYTES : end])
         self.size += end
         self._number += 1
         self._full.put((buffer, end))

@@ -33,7 +33,9 @@ class VaultKeys:
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
             raise RefusedError("VAULT_ADDR", address, "must be an https address: data keys travel to it in clear")
         self._mount, self._key = mount, key
-        self._client = hvac.Client(address, timeout=TIMEOUT_SECONDS)
+        # hvac itself reads these variables only once, when it is imported.
+        authority = os.environ.get("VAULT_CACERT") or os.environ.get("VAULT_CAPATH") or True
+        self._client = hvac.Client(address, verify=authority, timeout=TIMEOUT_SECONDS)
 
     @property
     def name(self) -> str:
