@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import optuna
@@ -21,7 +22,7 @@ from falaj.training.sweep.report import JSON_FILE, PAGE, report_of, write_report
 from falaj.training.sweep.section import Pruner, SweepSection
 from falaj.training.sweep.study import SURPLUS, WORKER, Sweep
 from falaj.training.sweep.trial import FailedTrialError, Watch, suggest, trial_job
-from falaj.training.sweep.worker import work
+from falaj.training.sweep.worker import supervise, work
 
 HERE = Path(__file__).parent
 SWEEP = """
@@ -327,3 +328,28 @@ def test_the_command_trains_measures_and_reports_and_does_nothing_more_when_it_i
     second = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert second.returncode == 0, second.stderr
     assert json.loads((tmp_path / "sweeps" / "toy" / JSON_FILE).read_text())["trials"] == told["trials"]
+
+
+def test_a_killed_worker_is_replaced_until_all_trials_have_ended(tmp_path, monkeypatch):
+    job = write_sweep(tmp_path, "sweep.workers=2", "sweep.trials=4")
+    sweep, pauses, started = open_sweep(job), [600.0, 0.05], []
+
+    def start_worker(job, _folder):
+        # The first would never end; the others are quick.
+        started.append(start(job, pauses[0] if not started else pauses[1]))
+        return started[-1]
+
+    def kill_the_first():
+        until(lambda: any(is_at_work(each) for each in open_sweep(job).trials()), "a trial runs")
+        until(lambda: sum(each.state.is_finished() for each in open_sweep(job).trials()) == 3, "the others end")
+        os.kill(started[0].pid, signal.SIGKILL)
+
+    monkeypatch.setattr("falaj.training.sweep.worker._start", start_worker)
+    killer = threading.Thread(target=kill_the_first)
+    killer.start()
+    said: list[str] = []
+    supervise(sweep, job, said.append)
+    killer.join(PATIENCE)
+    assert states(sweep) == [TrialState.COMPLETE] * 4
+    assert said == ["a worker ended with -9; its trial is tried again"]
+    assert len(started) == 3
