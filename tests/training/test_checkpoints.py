@@ -102,7 +102,7 @@ def test_numbers_that_json_has_no_word_for_come_back_too(value: float) -> None:
         torch.randn(5).to(torch.float8_e4m3fn),
         torch.nn.Parameter(torch.randn(3)),
     ],
-    ids=str,
+    ids=["number", "empty", "transposed", "strided", "truth", "conjugate", "eight-bit", "parameter"],
 )
 def test_tensors_of_every_kind_come_back_bit_for_bit(base: Path, tensor: torch.Tensor) -> None:
     with checkpoints(base) as made:
