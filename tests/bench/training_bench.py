@@ -125,18 +125,23 @@ def stalls(base: Path, size: int, runs: int) -> None:
     }
     with_pauses = {kind: Checkpoints(section, "bench", base=base) for kind, section in sections.items()}
     found: dict[str, list[float]] = {kind: [] for kind in with_pauses}
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident()
     for step in range(1, runs + 1):
         for kind, made in with_pauses.items():
             found[kind].append(seconds(lambda made=made, step=step: made.save(step, {"model": state})))
             made.wait()
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    grown = resident() - before  # the copy's memory is kept for the next save
     for made in with_pauses.values():
         made.close()
     base_line = statistics.median(found["synchronous"])
     for kind, times in found.items():
         row(f"training stands still for a {kind} save", times, statistics.median(times) / base_line, "3f")
-    print(f"| memory beside the state at the peak, in sizes of the state | {grown / size:.2f} | |")
+    print(f"| memory that asynchronous saves keep, in sizes of the state | {grown / size:.2f} | |")
+
+
+def resident() -> int:
+    """Return the bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def model_of(size: int, *, fill: bool = True) -> dict[str, torch.Tensor]:
