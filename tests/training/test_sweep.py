@@ -313,7 +313,10 @@ def test_the_page_shows_a_users_words_as_words(tmp_path):
 
 
 def test_the_command_trains_measures_and_reports_and_does_nothing_more_when_it_is_done(tmp_path):
-    job = write_sweep(tmp_path, "sweep.trials=2", "sweep.workers=2", "budget.steps=10", "parallel.restarts=0")
+    # The toy's model and data must be plain together, and a trial sets one of them.
+    table = SWEEP.replace('"model.settings.plain" = { choices = [true, false] }', "")
+    sets = ("sweep.trials=2", "sweep.workers=2", "budget.steps=10", "parallel.restarts=0")
+    job = write_sweep(tmp_path, *sets, table=table)
     command = [sys.executable, "-m", "falaj.training.cli", "sweep", str(job.path)]
     command += [part for each in job.overrides for part in ("--set", each)]
     first = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
