@@ -193,6 +193,11 @@ class Download(io.RawIOBase):
         """Return the position."""
         return self._position
 
+    def readall(self) -> bytes:
+        """Return what is left, by one request: the base class would ask for 8 KiB at a time."""
+        rest = bytearray(max(0, self._size - self._position))
+        return bytes(rest[: self.readinto(rest)])
+
     def readinto(self, buffer: Buffer, /) -> int:
         """Fill ``buffer`` from the position on; less only at the object's end."""
         target = memoryview(buffer).cast("B")
