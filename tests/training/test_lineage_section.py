@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from falaj.training.lineage.section import LineageSection, SigningSection, TrackingSection
 
-BASE, FOLDER = Path("/work/job"), Path("/work/job/runs/income")
+BASE, FOLDER = Path("/srv/job"), Path("/srv/job/runs/income")
 
 
 @pytest.mark.parametrize("uri", ["file:///var/mlruns", "mlruns", "./mlruns"])
@@ -37,8 +37,8 @@ def test_a_password_has_no_place_in_a_job_file(uri: str) -> None:
 
 
 def test_runs_are_kept_in_a_database_in_the_runs_folder_by_default() -> None:
-    assert TrackingSection().place(BASE, FOLDER) == "sqlite:////work/job/runs/income/mlflow.db"
-    assert TrackingSection(uri="sqlite:///shared.db").place(BASE, FOLDER) == "sqlite:////work/job/shared.db"
+    assert TrackingSection().place(BASE, FOLDER) == "sqlite:////srv/job/runs/income/mlflow.db"
+    assert TrackingSection(uri="sqlite:///shared.db").place(BASE, FOLDER) == "sqlite:////srv/job/shared.db"
     assert TrackingSection(uri="sqlite:////var/shared.db").place(BASE, FOLDER) == "sqlite:////var/shared.db"
     assert TrackingSection(uri="https://mlflow.example.com").place(BASE, FOLDER) == "https://mlflow.example.com"
 
