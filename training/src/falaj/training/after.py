@@ -3,7 +3,6 @@
 import getpass
 import platform
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_model
@@ -13,6 +12,7 @@ from falaj.training.contract import make_model
 from falaj.training.errors import RefusedError
 from falaj.training.export.folder import Module, export
 from falaj.training.export.section import ExportSection
+from falaj.training.export.served import captured_inputs
 from falaj.training.export.weights import save_weights, weights_digest
 from falaj.training.gate.decide import decide
 from falaj.training.gate.evaluate import evaluate
@@ -79,28 +79,9 @@ def export_model(job: Job) -> ModelFacts:
 
 def inputs(model: nn.Module, user: User, job: Job, section: ExportSection) -> dict[str, torch.Tensor]:
     """Return a few examples of the model's inputs by name: what the user's score calls the model with."""
-    seen: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-
-    def look(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        seen.append((args, kwargs))
-
     share = Share(0, 1, _EXAMPLES, 1)
     loader = Loader(lambda: call("data.entry", user.data, job.data.settings, "validation"), share, job.seed)
-    hook = model.register_forward_pre_hook(look, with_kwargs=True)
-    try:
-        with torch.inference_mode():
-            user.score(model, next(iter(loader)))
-    finally:
-        hook.remove()
-    if not seen:
-        raise RefusedError("model.score", job.model.score, "must call the model, which shows what its inputs are")
-    args, kwargs = seen[0]
-    # A clone is a tensor like any other again, which inference's own are not.
-    given = [each.clone() for each in (*args, *kwargs.values()) if isinstance(each, torch.Tensor)]
-    if len(given) != len(section.inputs):
-        remedy = f"must be as many as the model is called with by model.score: {len(given)}"
-        raise RefusedError("export.inputs", len(section.inputs), remedy)
-    return {table.name: each for table, each in zip(section.inputs, given, strict=True)}
+    return captured_inputs(model, user.score, next(iter(loader)), section)
 
 
 def _evaluated(model: nn.Module, user: User, job: Job) -> Evaluation:

@@ -1,6 +1,5 @@
 """The evaluation of a model on a data set: once through the data, then the same few examples one by one for time."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -15,7 +14,7 @@ from falaj.training.gate.evaluation import Evaluation
 from falaj.training.gate.latency import measure
 from falaj.training.gate.section import LatencySection
 from falaj.training.loop import moved
-from falaj.training.validation.examples import add_to, parts_of, walk
+from falaj.training.validation.examples import ExamplesDigest, parts_of, walk
 
 Score = Callable[[Any, Any], Mapping[str, Tensor]]
 """The user's function: ``loss``, and for every other entry one value per example."""
@@ -59,7 +58,7 @@ def evaluate(
     held = [*model.parameters(), *model.buffers()]
     return Evaluation(
         count=run.count,
-        data_digest=run.digest(),
+        data_digest=run.digest.value,
         metrics={name: np.concatenate(found) for name, found in run.metrics.items()},
         loss=run.loss / run.count if run.count and run.has_loss else None,
         slices={name: np.concatenate(found) for name, found in run.slices.items()},
@@ -76,8 +75,7 @@ class _Run:
         self, score: Score, model: nn.Module, device: torch.device, collate: Callable[[list[Any]], Any]
     ) -> None:
         self._score, self._model, self._device, self._collate = score, model, device, collate
-        self._digest = hashlib.sha256()
-        self._is_told = True
+        self.digest = ExamplesDigest()
         self.count = 0
         self.loss = 0.0
         self.has_loss = True
@@ -88,14 +86,9 @@ class _Run:
     def batch(self, examples: list[Any]) -> Any:
         return moved(self._collate(examples), self._device)
 
-    def digest(self) -> str | None:
-        return f"sha256:{self._digest.hexdigest()}" if self._is_told else None
-
     def add(self, examples: list[Any]) -> None:
         for example in examples:
-            parts = parts_of(example)
-            self._is_told = self._is_told and all(part is not None for part in parts.values())
-            add_to(self._digest, parts)
+            self.digest.add(parts_of(example))
         self.kept += examples[: _TIMED - len(self.kept)]
         found = self._score(self._model, self.batch(examples))
         names = {name for name in found if name != "loss"}

@@ -4,9 +4,8 @@ from typing import Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from falaj.training.lineage.digests import DIGEST
 from falaj.training.validation.outcome import Outcome, worst
-
-DIGEST = r"^sha256:[0-9a-f]{64}$"
 
 
 class Check(BaseModel):

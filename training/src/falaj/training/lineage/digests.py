@@ -4,6 +4,9 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+DIGEST = r"^sha256:[0-9a-f]{64}$"
+"""What every digest looks like."""
+
 
 def bytes_digest(content: bytes) -> str:
     """Return the digest of ``content``."""

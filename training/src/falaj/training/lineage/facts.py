@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import distributions
@@ -13,13 +14,13 @@ from pydantic import Field
 
 from falaj.training.errors import RefusedError
 from falaj.training.lineage.code import CodeFacts, code_facts, without_password
-from falaj.training.lineage.digests import content_digest, file_digest
+from falaj.training.lineage.digests import DIGEST, content_digest, file_digest
 from falaj.training.section import Section
 
 IMAGE = "FALAJ_IMAGE_DIGEST"
 """The variable by which whoever starts the image says its digest, ``sha256:…``."""
 
-Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+Digest = Annotated[str, Field(pattern=DIGEST)]
 
 
 class ColumnFacts(Section):
@@ -196,10 +197,10 @@ def _image() -> str | None:
     digest = os.environ.get(IMAGE)
     if not digest:
         return None
-    kind, _, value = digest.rpartition("@")[2].partition(":")
-    if kind != "sha256" or len(value) != 64 or not set(value) <= set("0123456789abcdef"):
+    alone = digest.rpartition("@")[2]
+    if not re.fullmatch(DIGEST, alone):
         raise RefusedError(IMAGE, digest, "must be the image's digest, sha256: and 64 hexadecimal digits")
-    return f"sha256:{value}"
+    return alone
 
 
 def _libraries() -> dict[str, str]:

@@ -7,13 +7,13 @@ import base64
 import os
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from falaj.training.errors import RefusedError, TrainingError
+from falaj.training.vault_client import vault_client
 
 KINDS = "must be file:PATH of a PEM private key, or vault:MOUNT/KEY of a transit key"
 PASSWORD = "FALAJ_SIGNING_PASSWORD"  # noqa: S105 - the name of the variable, not what it holds
@@ -111,7 +111,7 @@ class VaultSigner:
     def __init__(self, mount: str, key: str, field: str = "signing.key") -> None:
         self._mount = mount
         self._key = key
-        self._transit: Any = vault_client().secrets.transit
+        self._transit: Any = vault_client("the token goes there").secrets.transit
         read = self._asked(lambda: self._transit.read_key(key, mount_point=mount)["data"])
         if read["type"] != "ecdsa-p256":
             raise RefusedError(field, read["type"], f"must name a transit key of type ecdsa-p256, and {key} is not")
@@ -146,22 +146,6 @@ class VaultSigner:
         except (VaultError, RequestException) as error:
             name, said = f"vault:{self._mount}/{self._key}", " ".join(str(error).split())
             raise TrainingError(f"{name} cannot be used for signing: {said or type(error).__name__}") from error
-
-
-def vault_client() -> Any:
-    """Return a client of the Vault that VAULT_ADDR names, over TLS unless it is on this machine.
-
-    Raises `RefusedError` where VAULT_ADDR is missing, or would send the token in clear through a network.
-    """
-    import hvac  # noqa: PLC0415 - it takes a tenth of a second, and most commands do without
-
-    address = os.environ.get("VAULT_ADDR", "")
-    parts = urlsplit(address)
-    local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
-    if parts.scheme != "https" and not (parts.scheme == "http" and local):
-        raise RefusedError("VAULT_ADDR", address, "must be an https:// address: the token goes there")
-    authority = os.environ.get("VAULT_CACERT") or os.environ.get("VAULT_CAPATH") or True
-    return hvac.Client(address, verify=authority)
 
 
 def _private_key(path: Path, field: str) -> ec.EllipticCurvePrivateKey:

@@ -3,21 +3,17 @@
 import base64
 import hashlib
 import hmac
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-import hvac
 import requests
 from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, Unauthorized, VaultError
 
 from falaj.training.errors import RefusedError, TrainingError
 from falaj.training.sealing.key_file import canonical
+from falaj.training.vault_client import vault_client
 
 TAG_BYTES = 16
-TIMEOUT_SECONDS = 20
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class VaultKeys:
@@ -28,14 +24,8 @@ class VaultKeys:
     """
 
     def __init__(self, mount: str, key: str) -> None:
-        address = os.environ.get("VAULT_ADDR", "")
-        parts = urlsplit(address)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-            raise RefusedError("VAULT_ADDR", address, "must be an https address: data keys travel to it in clear")
         self._mount, self._key = mount, key
-        # hvac itself reads these variables only once, when it is imported.
-        authority = os.environ.get("VAULT_CACERT") or os.environ.get("VAULT_CAPATH") or True
-        self._client = hvac.Client(address, verify=authority, timeout=TIMEOUT_SECONDS)
+        self._client = vault_client("data keys travel to it in clear")
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from falaj.training.errors import RefusedError, TrainingError
+from falaj.training.lineage.digests import DIGEST
 from falaj.training.stores import Store, open_store
 from falaj.training.validation.report import Finding
 from falaj.training.validation.section import Classification, DataChecks
@@ -60,7 +61,7 @@ class Tag(BaseModel):
     """The region that the data may be in."""
     owner: str = Field(min_length=1)
     """Who answers for the data."""
-    digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
+    digest: str | None = Field(default=None, pattern=DIGEST)
     """Of the data that is meant; only a bucket's tags have none."""
 
 

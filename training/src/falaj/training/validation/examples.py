@@ -55,15 +55,14 @@ class _Tally:
 
 def look_at(data: Any, checks: DataChecks) -> Looked:
     """Go once through ``data`` and return what its examples are."""
-    digest = hashlib.sha256()
+    digest = ExamplesDigest()
     tallies = {(name, check): _Tally() for name, part in checks.tensors.items() for check in _asked(part)}
     strangers = _Tally()
     numbers = {name: array("d") for name in checks.tensors}
-    count, is_told = 0, True
+    count = 0
     for position, example in enumerate(walk(data)):
         parts = parts_of(example)
-        add_to(digest, parts)
-        is_told = is_told and all(part is not None for part in parts.values())
+        digest.add(parts)
         if parts.keys() - checks.tensors.keys():
             strangers.add(position)
         for name, part in checks.tensors.items():
@@ -78,7 +77,7 @@ def look_at(data: Any, checks: DataChecks) -> Looked:
         outcome = "fail" if strangers.count else "pass"
         findings.append(Finding("parts", "", outcome, said, strangers.count, count, tuple(strangers.first)))
     as_arrays = {name: np.frombuffer(values, dtype=np.float64) for name, values in numbers.items()}
-    return Looked(count, f"sha256:{digest.hexdigest()}" if is_told else None, findings, as_arrays)
+    return Looked(count, digest.value, findings, as_arrays)
 
 
 def walk(data: Any) -> Iterator[Any]:
@@ -98,14 +97,27 @@ def parts_of(example: Any) -> dict[str, Array | None]:
     return {LONE: _array(example)}
 
 
-def add_to(digest: Any, parts: Mapping[str, Array | None]) -> None:
-    """Put one example into a digest: names, types, shapes and numbers, so that no two examples look the same."""
-    for name, part in parts.items():
-        content = b"" if part is None else np.ascontiguousarray(part).tobytes()
-        kind = "none" if part is None else f"{part.dtype.str}{part.shape}"
-        digest.update(f"{len(name)}:{name}{kind}{len(content)}:".encode("utf-8", "surrogatepass"))
-        digest.update(content)
-    digest.update(b".")
+class ExamplesDigest:
+    """The digest of examples in their order."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._is_told = True
+
+    def add(self, parts: Mapping[str, Array | None]) -> None:
+        """Add one example: names, types, shapes and numbers, so that no two examples look the same."""
+        for name, part in parts.items():
+            content = b"" if part is None else np.ascontiguousarray(part).tobytes()
+            kind = "none" if part is None else f"{part.dtype.str}{part.shape}"
+            self._digest.update(f"{len(name)}:{name}{kind}{len(content)}:".encode("utf-8", "surrogatepass"))
+            self._digest.update(content)
+            self._is_told = self._is_told and part is not None
+        self._digest.update(b".")
+
+    @property
+    def value(self) -> str | None:
+        """``sha256:…`` of all parts; None where an example holds what has no digest."""
+        return f"sha256:{self._digest.hexdigest()}" if self._is_told else None
 
 
 def _array(part: Any) -> Array | None:

@@ -3,7 +3,6 @@
 It keeps no rows, but quantiles and frequent values, which are of the data: it is as confidential as the data is.
 """
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from falaj.training.errors import RefusedError
+from falaj.training.lineage.digests import bytes_digest
 
 Floats = NDArray[np.float64]
 
@@ -132,7 +132,7 @@ def _count_words(values: Iterable[str | None], labels: Sequence[str]) -> list[in
 
 def _digest(content: dict[str, Any]) -> str:
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+    return bytes_digest(canonical.encode())
 
 
 def _damaged() -> RefusedError:
