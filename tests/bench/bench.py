@@ -183,8 +183,8 @@ def tenants_runs() -> None:
     """
     print("| AWS provider | tenants | resources | preview | up | up without changes | up, as a ratio |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
+    baseline = 0.0
     for aws in ("emulated", "bridged"):
-        baseline = 0.0
         for factor in (1, 2, 4):
             with tempfile.TemporaryDirectory(prefix="falaj-bench-") as folder:
                 count, resources, seconds = grown(Path(folder), aws, factor)
@@ -197,9 +197,15 @@ def tenants_runs() -> None:
 
 
 def grown(folder: Path, aws: str, factor: int) -> tuple[int, int, list[float]]:
-    """Return tenants, resources and the seconds of preview, up and up without changes."""
+    """Return tenants, resources and the seconds of preview, up and up without changes, of so many times the tenants."""
     environment = {**os.environ, "FALAJ_LAB": str(folder / "lab"), "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
-    tenants = yaml.safe_load((ROOT / "stacks" / "Pulumi.prod.yaml").read_text())["config"]["falaj:tenants"]
+    config = yaml.safe_load((ROOT / "stacks" / "Pulumi.prod.yaml").read_text())["config"]
+    tenants, pools = config["falaj:tenants"], config["falaj:pools"]
+    for pool in pools:  # as many times the GPUs for as many times the tenants; the nodes at work stay as they are
+        if "needs" in pool:
+            pool["needs"]["gpus"] *= factor
+        else:
+            pool["max"] *= factor
     more = [
         {
             **tenant,
@@ -218,6 +224,7 @@ def grown(folder: Path, aws: str, factor: int) -> tuple[int, int, list[float]]:
         run([LAB, "exec", "--", "pulumi", "stack", "init", "prod"], ROOT, environment)
         pulumi("config", "set", "falaj:target", "lab")
         pulumi("config", "set", "falaj:tenants", json.dumps(more))
+        pulumi("config", "set", "falaj:pools", json.dumps(pools))
         seconds = [
             measure(lambda: pulumi("preview"), 1)[0],
             *(measure(lambda: pulumi("up", "--yes", "--skip-preview"), 1)[0] for _ in range(2)),
