@@ -75,8 +75,12 @@ def test_the_policy_is_one_that_the_scheduler_reads_with_the_tiers_of_all_compon
 def test_what_no_policy_names_is_closed_in_the_namespace(made):
     policies = {each["metadata"]["name"]: each["spec"] for each in made().all("NetworkPolicy")}
     assert policies["default-deny"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    (way,) = policies["sla-scheduler"]["egress"]
+    way, trainings = policies["sla-scheduler"]["egress"]
     assert way == {"to": [{"ipBlock": {"cidr": "10.20.0.0/16"}}], "ports": [{"protocol": "TCP", "port": 443}]}
+    assert trainings["ports"] == [{"protocol": "TCP", "port": 9410}]
+    (whose,) = trainings["to"]
+    assert whose["podSelector"]["matchExpressions"] == [{"key": "falaj.dev/training", "operator": "Exists"}]
+    assert whose["namespaceSelector"]["matchExpressions"] == [{"key": "falaj.dev/tenant", "operator": "Exists"}]
 
 
 def test_another_policy_is_other_pods(made, engine):

@@ -101,15 +101,27 @@ def test_a_single_pod_meets_nobody(made):
 
 
 def test_queue_tier_and_promise_are_labels_and_annotations_of_the_job(made):
-    metadata = made(deadline="2099-01-31T18:00:00+04:00", expected_seconds=7200, tier="scavenger").one("Job")[
-        "metadata"
-    ]
+    said = {"deadline": "2099-01-31T18:00:00+04:00", "expected_seconds": 7200, "checkpoint_seconds": 600}
+    metadata = made(**said, tier="scavenger").one("Job")["metadata"]
     assert metadata["labels"]["kueue.x-k8s.io/queue-name"] == "default"
     assert metadata["labels"]["kueue.x-k8s.io/priority-class"] == "scavenger"
     assert metadata["labels"]["owner"] == "vision-team"
     assert metadata["annotations"]["falaj.dev/deadline"] == "2099-01-31T18:00:00+04:00"
     assert metadata["annotations"]["falaj.dev/expected-seconds"] == "7200"
+    assert metadata["annotations"]["falaj.dev/checkpoint-seconds"] == "600"
     assert metadata["annotations"]["pulumi.com/skipAwait"] == "true"
+
+
+def test_a_training_that_says_how_long_it_takes_tells_the_scheduler_alone_how_far_it_is(made):
+    engine = made(expected_seconds=7200)
+    assert engine.one("Job")["metadata"]["annotations"]["falaj.dev/progress-port"] == "9410"
+    said = arguments(pod_of(engine)[1])
+    assert (said["report.metrics_port"], said["report.metrics_host"]) == ("9410", '"0.0.0.0"')
+    _, way = engine.one("NetworkPolicy")["spec"]["ingress"]
+    assert way["ports"] == [{"protocol": "TCP", "port": 9410}]
+    (scheduler,) = way["from"]
+    assert scheduler["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "falaj-system"}
+    assert scheduler["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "sla-scheduler"}
 
 
 def test_pods_by_themselves_are_in_no_queue(made):
@@ -120,9 +132,9 @@ def test_pods_by_themselves_are_in_no_queue(made):
 
 def test_a_deadline_is_judged_by_the_clock():
     now = datetime(2030, 1, 1, tzinfo=UTC)
-    assert check_promise("x", "2030-01-01T00:00:01Z", None, now) == {"falaj.dev/deadline": "2030-01-01T00:00:01Z"}
+    assert check_promise("x", "2030-01-01T00:00:01Z", None, now=now) == {"falaj.dev/deadline": "2030-01-01T00:00:01Z"}
     with pytest.raises(ConfigError, match=r"x\.deadline must be in the future: renew it, or leave it out"):
-        check_promise("x", "2030-01-01T04:00:00+04:00", None, now)
+        check_promise("x", "2030-01-01T04:00:00+04:00", None, now=now)
 
 
 def test_workers_reach_each_other_names_and_stores_and_nothing_else(made):

@@ -108,7 +108,12 @@ class SlaLab:
                 "labels": {"kueue.x-k8s.io/priority-class": tier, "kueue.x-k8s.io/queue-name": "default"},
                 "annotations": {f"falaj.dev/{key.replace('_', '-')}": value for key, value in words.items()},
             },
-            "spec": {"suspend": True, "template": {"metadata": {"annotations": delays}, "spec": pod}},
+            "spec": {
+                "suspend": True,
+                "completionMode": "Indexed",
+                "completions": 1,
+                "template": {"metadata": {"annotations": delays}, "spec": pod},
+            },
         }
         self.kubectl("create", "-f", "-", given=[job])
 
@@ -145,7 +150,10 @@ class SlaLab:
         command = [SCHEDULER, "run", "--as", USER, "--policy", str(rules), "--listen", "127.0.0.1:0"]
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [*command, "--lease-seconds", "3", "--interval", "1"], env=dict(self.lab.env), stdout=out, stderr=out
+                [*command, "--lease-seconds", "3", "--interval", "1", "--measure-seconds", "1"],
+                env=dict(self.lab.env),
+                stdout=out,
+                stderr=out,
             )
         try:
             yield Replica(process, log)

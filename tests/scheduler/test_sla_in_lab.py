@@ -3,12 +3,14 @@
 Emulated are the nodes and what runs on them; time is scaled by a policy of short promises.
 """
 
+import json
 import signal
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 from examples import Example
+from scheduler.pods import pod, told
 from scheduler.sla_lab import NAMESPACE, SCHEDULER, TIERS, USER, SlaLab, holds, queue_of_eight, runs, until
 
 from falaj.lab.testing import temporary_lab
@@ -77,6 +79,21 @@ def test_who_is_displaced_is_told_by_whom_and_why(lab):
             lambda: 'falaj_scheduler_displaced_total{reason="priority",tenant="vision"} 1.0' in replica.metrics(),
             "it is counted",
         )
+
+
+def test_what_a_pod_tells_of_its_progress_counts(lab):
+    with pod(told(0.75).encode()) as port, lab.scheduler():
+        lab.submit("half", seconds=600, due=1000, expected_seconds="3000", progress_port=str(port))
+        until(lambda: runs(lab.works().get("half")), "it runs")
+        # KWOK's pods have addresses where nobody listens; this one's is where the test does.
+        where = ("get", "pods", "-n", NAMESPACE, "-o", "jsonpath={.items[*].metadata.name}")
+        until(lambda: lab.kubectl(*where, "--field-selector", "status.phase=Running"), "its pod runs")
+        address = {"status": {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}}
+        patch = ("--subresource", "status", "--type", "merge", "--patch", json.dumps(address))
+        lab.kubectl("patch", "pod", lab.kubectl(*where), "-n", NAMESPACE, *patch)
+        until(lambda: measured(lab, "half") == "0.7500", "it is kept")
+        # 3000 s in 1000 would be at risk: with three quarters done it is not.
+        until(lambda: promise(lab, "half") == "on-time", "its promise holds")
 
 
 def test_a_promise_is_warned_of_before_it_breaks_and_told_when_it_has(lab):
@@ -195,3 +212,11 @@ def explain(lab: SlaLab, job: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def measured(lab, job):
+    return lab.works()[job]["metadata"].get("annotations", {}).get("falaj.dev/measured-progress")
+
+
+def promise(lab, job):
+    return lab.works()[job]["metadata"].get("annotations", {}).get("falaj.dev/promise")

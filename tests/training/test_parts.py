@@ -195,6 +195,7 @@ def test_prometheus_is_told_by_file_and_port_where_the_job_asks_for_it(tmp_path:
     for text in (asked, (job.folder / "metrics.prom").read_text()):
         assert 'falaj_training_loss{job="toy"} 0.5' in text
         assert 'falaj_training_saved_step{job="toy"} 7.0' in text
+        assert 'falaj_training_saved_share{job="toy"} 0.175' in text
         assert 'falaj_training_starts_total{job="toy"} 1.0' in text
     with pytest.raises(RefusedError, match=r"report.metrics_port must be free on 127.0.0.1"):
         Metrics(write_job(tmp_path, f"report.metrics_port={metrics.port}"))

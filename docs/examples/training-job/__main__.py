@@ -67,6 +67,7 @@ training: TrainingJobArgs = {
     "pool": pool,
     "deadline": config.get("deadline") or "2099-01-31T18:00:00Z",
     "expected_seconds": 7200,
+    "checkpoint_seconds": 900,
     "service_account": "trainer",
     "scratch_class": "encrypted",
     "scratch_size": "200Gi",

@@ -11,10 +11,12 @@ from falaj.components.checks import bounded, dns_label
 from falaj.components.classification import Classification
 from falaj.components.controller_pod import controller_pod, controller_rights
 from falaj.components.ownership import Ownership, labels
+from falaj.components.queue_admission import TENANT_LABEL
 from falaj.components.refs import NetworkRef, pick
 from falaj.components.tenant import POD_SECURITY
 from falaj.components.tenant_network import NAMESPACE_NAME
 from falaj.components.tiers import tiers
+from falaj.components.training_checks import POD_LABEL, PROGRESS_PORT
 from falaj.components.triton_service import check_image
 
 ACCOUNT = "sla-scheduler"
@@ -152,6 +154,7 @@ def cluster_rules() -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
         {"api_groups": ["kueue.x-k8s.io"], "resources": ["workloads"], "verbs": [*read, "patch"]},
         {"api_groups": ["kueue.x-k8s.io"], "resources": ["localqueues"], "verbs": read},
         {"api_groups": ["batch"], "resources": ["jobs"], "verbs": read},
+        {"api_groups": [""], "resources": ["pods"], "verbs": ["list"]},  # the address of one that tells its progress
         {"api_groups": [""], "resources": ["events"], "verbs": ["create"]},
     ]
 
@@ -178,9 +181,16 @@ def _network_policy(
     args: SlaSchedulerArgs,
     opts: pulumi.ResourceOptions,
 ) -> k8s.networking.v1.NetworkPolicy:
-    """Open the way to the API server alone, whose address the kubelet tells; let metrics alone be asked for."""
+    """Open the ways to the API server, whose address the kubelet tells, and to what trainings tell of their progress.
+
+    Metrics alone may be asked for.
+    """
     scrapers: k8s.meta.v1.LabelSelectorArgsDict = {
         "match_labels": {NAMESPACE_NAME: args.get("metrics_namespace", "monitoring")}
+    }
+    trainings: k8s.networking.v1.NetworkPolicyPeerArgsDict = {
+        "namespace_selector": {"match_expressions": [{"key": TENANT_LABEL, "operator": "Exists"}]},
+        "pod_selector": {"match_expressions": [{"key": POD_LABEL, "operator": "Exists"}]},
     }
     cidr = pick(args["network"], "cidr")
     return k8s.networking.v1.NetworkPolicy(
@@ -190,7 +200,10 @@ def _network_policy(
             "pod_selector": {"match_labels": selector},
             "policy_types": ["Ingress", "Egress"],
             "ingress": [{"from_": [{"namespace_selector": scrapers}], "ports": [{"protocol": "TCP", "port": PORT}]}],
-            "egress": [{"to": [{"ip_block": {"cidr": cidr}}], "ports": [{"protocol": "TCP", "port": 443}]}],
+            "egress": [
+                {"to": [{"ip_block": {"cidr": cidr}}], "ports": [{"protocol": "TCP", "port": 443}]},
+                {"to": [trainings], "ports": [{"protocol": "TCP", "port": PROGRESS_PORT}]},
+            ],
         },
         opts=opts,
     )

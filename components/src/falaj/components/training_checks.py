@@ -19,6 +19,8 @@ from falaj.components.triton_service import check_image
 
 POD_LABEL = "falaj.dev/training"
 """Label of a job's pods, by which its network policy and its Service know them."""
+PROGRESS_PORT = 9410
+"""Port on which the first pod of a training tells the SLA scheduler how much is done and saved."""
 JOB_FOLDER = "/etc/falaj/job"
 """Where a pod finds the job file that is not in its image."""
 TEMPORARY = "1Gi"
@@ -156,7 +158,11 @@ def check_storage(field: str, cidrs: Sequence[str]) -> list[str]:
 
 
 def check_promise(
-    name: str, deadline: str | None, expected: float | None, now: datetime | None = None
+    name: str,
+    deadline: str | None,
+    expected: float | None,
+    checkpoint: float | None = None,
+    now: datetime | None = None,
 ) -> dict[str, str]:
     """Return the annotations that the SLA scheduler reads; a deadline that is in the past is refused."""
     promise: dict[str, str] = {}
@@ -173,4 +179,7 @@ def check_promise(
     if expected is not None:
         seconds = bounded(f"{name}.expected_seconds", expected, 1, 366 * 86400, "seconds")
         promise["falaj.dev/expected-seconds"] = str(seconds)
+    if checkpoint is not None:
+        seconds = bounded(f"{name}.checkpoint_seconds", checkpoint, 1, 7 * 86400, "seconds")
+        promise["falaj.dev/checkpoint-seconds"] = str(seconds)
     return promise

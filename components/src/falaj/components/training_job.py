@@ -11,7 +11,7 @@ from falaj.components.gpu_queues import TopologyLevel
 from falaj.components.kubeflow_job import train_job
 from falaj.components.refs import PoolRef, TenantRef, pick
 from falaj.components.tiers import Tier
-from falaj.components.training_checks import TrainingPod, check_pod, check_promise
+from falaj.components.training_checks import PROGRESS_PORT, TrainingPod, check_pod, check_promise
 from falaj.components.training_pod import (
     NO_AWAIT,
     SCRATCH,
@@ -68,6 +68,8 @@ class TrainingJobArgs(TypedDict):
     """When it is to be done, with an offset, such as ``2030-01-31T18:00:00Z``; refused in the past. Default: none."""
     expected_seconds: NotRequired[int]
     """Seconds that the whole run takes once it has its GPUs. Default: unknown."""
+    checkpoint_seconds: NotRequired[int]
+    """Seconds between two checkpoints: what making room for others undoes at most. Default: unknown."""
     service_account: NotRequired[str]
     """Identity of the pods, which get no token of the API server. Default: ``workload``."""
     scratch_class: NotRequired[str]
@@ -116,9 +118,15 @@ class TrainingJob(pulumi.ComponentResource):
         workers = bounded(f"{name}.workers", args.get("workers", max(1, pod.gpus)), 1, 64)
         retries = bounded(f"{name}.retries", args.get("retries", 3), 0, 100)
         kubeflow = bool(args.get("kubeflow", False))
-        promise = check_promise(name, args.get("deadline"), args.get("expected_seconds"))
+        promise = check_promise(
+            name, args.get("deadline"), args.get("expected_seconds"), args.get("checkpoint_seconds")
+        )
         meeting = rendezvous(pod.job_name, kubeflow=kubeflow)
-        arguments = train_arguments(pod, nodes, workers, meeting)
+        # What is done counts where the work said how long it takes; the scheduler finds the pods of a Job alone.
+        tells = "falaj.dev/expected-seconds" in promise and not kubeflow
+        if tells:
+            promise["falaj.dev/progress-port"] = str(PROGRESS_PORT)
+        arguments = train_arguments(pod, nodes, workers, meeting, tells=tells)
 
         super().__init__("falaj:index:TrainingJob", name, dict(args), opts)
         child = pulumi.ResourceOptions(parent=self)
@@ -126,7 +134,7 @@ class TrainingJob(pulumi.ComponentResource):
         labels = owner.apply(lambda known: work_labels(pod, known))
         ways = [(cidr, 443) for cidr in pod.storage_cidrs]
         before: list[pulumi.Resource] = [
-            network_policy(name, pod, namespace, labels, ways=ways, among_themselves=True, opts=child),
+            network_policy(name, pod, namespace, labels, ways=ways, among_themselves=True, tells=tells, opts=child),
             *job_file(name, pod, namespace, labels, child),
         ]
         metadata: k8s.meta.v1.ObjectMetaArgsDict = {
@@ -164,7 +172,7 @@ def rendezvous(job_name: str, *, kubeflow: bool) -> str:
     return f"{first}.{job_name}:{RENDEZVOUS_PORT}"
 
 
-def train_arguments(pod: TrainingPod, nodes: int, workers: int, meeting: str) -> list[str]:
+def train_arguments(pod: TrainingPod, nodes: int, workers: int, meeting: str, *, tells: bool = False) -> list[str]:
     """Return what ``falaj-train`` is told, which starts torchrun with so many nodes and processes and their meeting.
 
     A pod that is made again goes on from the last checkpoint, and the first one, which finds none, begins.
@@ -175,6 +183,8 @@ def train_arguments(pod: TrainingPod, nodes: int, workers: int, meeting: str) ->
         **({"parallel.rendezvous": f'"{meeting}"'} if nodes > 1 else {}),
         "parallel.grace_seconds": pod.grace_seconds - _GRACE_LEFT,
         "report.folder": f'"{SCRATCH}/run"',
+        # The network policy lets the SLA scheduler alone ask from outside the job.
+        **({"report.metrics_port": PROGRESS_PORT, "report.metrics_host": '"0.0.0.0"'} if tells else {}),
     }
     return ["resume", pod.job_path, *(part for key, value in said.items() for part in ("--set", f"{key}={value}"))]
 

@@ -13,9 +13,10 @@ from falaj.components.gpu_node_pool import GPU_LABEL, GPU_TAINT
 from falaj.components.gpu_sharing import GPU
 from falaj.components.queue_admission import QUEUE_LABEL, TENANT_LABEL
 from falaj.components.refs import pick
+from falaj.components.sla_scheduler import ACCOUNT, SYSTEM_NAMESPACE
 from falaj.components.tenant_network import NAMESPACE_NAME
 from falaj.components.tiers import TIER_LABEL
-from falaj.components.training_checks import JOB_FOLDER, TEMPORARY, TrainingPod
+from falaj.components.training_checks import JOB_FOLDER, PROGRESS_PORT, TEMPORARY, TrainingPod
 
 CONTAINER = "train"
 """Name of the container."""
@@ -74,9 +75,13 @@ def network_policy(
     *,
     ways: Sequence[tuple[str, int]],
     among_themselves: bool,
+    tells: bool = False,
     opts: pulumi.ResourceOptions,
 ) -> k8s.networking.v1.NetworkPolicy:
-    """Close the pods but to name resolution, the ways to stores (addresses and port) and, to train, to each other."""
+    """Close the pods but to name resolution, the ways to stores (addresses and port) and, to train, to each other.
+
+    ``tells``: the SLA scheduler may ask how much is done.
+    """
     workers: list[k8s.networking.v1.NetworkPolicyPeerArgsDict] = [{"pod_selector": {"match_labels": pod.selector}}]
     egress: list[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict] = [
         {
@@ -93,13 +98,20 @@ def network_policy(
     if among_themselves:
         # gloo and NCCL take ports as they find them free: between the workers all are open.
         egress.append({"to": workers})
+    ingress: list[k8s.networking.v1.NetworkPolicyIngressRuleArgsDict] = [{"from_": workers}] if among_themselves else []
+    if tells:
+        scheduler: k8s.networking.v1.NetworkPolicyPeerArgsDict = {
+            "namespace_selector": {"match_labels": {NAMESPACE_NAME: SYSTEM_NAMESPACE}},
+            "pod_selector": {"match_labels": {"app.kubernetes.io/name": ACCOUNT}},
+        }
+        ingress.append({"from_": [scheduler], "ports": [{"protocol": "TCP", "port": PROGRESS_PORT}]})
     return k8s.networking.v1.NetworkPolicy(
         f"{name}-network-policy",
         metadata={"name": pod.job_name, "namespace": namespace, "labels": labels},
         spec={
             "pod_selector": {"match_labels": pod.selector},
             "policy_types": ["Ingress", "Egress"],
-            "ingress": [{"from_": workers}] if among_themselves else [],
+            "ingress": ingress,
             "egress": egress,
         },
         opts=opts,

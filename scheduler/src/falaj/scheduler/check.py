@@ -8,15 +8,27 @@ import yaml
 from falaj.scheduler.errors import RefusedError
 from falaj.scheduler.policy import Policy
 from falaj.scheduler.words import (
+    CHECKPOINT,
     DEADLINE,
     EXPECTED,
+    PORT,
     PROGRESS,
     TIER,
     check_deadline_ahead,
+    read_checkpoint,
     read_deadline,
     read_expected,
+    read_port,
     read_progress,
 )
+
+_READERS = {
+    DEADLINE: read_deadline,
+    EXPECTED: read_expected,
+    PROGRESS: read_progress,
+    CHECKPOINT: read_checkpoint,
+    PORT: read_port,
+}
 
 
 def check(text: str, now: float, policy: Policy) -> tuple[list[str], list[RefusedError]]:
@@ -45,7 +57,7 @@ def _refusals(meta: Mapping[str, Any], now: float, policy: Policy) -> Iterator[R
     if tier is not None and tier not in policy.tiers:
         yield RefusedError(TIER, tier, f"must be a tier: {', '.join(policy.tiers)}")
     said: Mapping[str, Any] = meta.get("annotations") or {}
-    for name in (DEADLINE, EXPECTED, PROGRESS):
+    for name in _READERS:
         try:
             _check(name, said.get(name), now)
         except RefusedError as error:
@@ -57,11 +69,7 @@ def _check(name: str, value: object, now: float) -> None:
         return
     if not isinstance(value, str):
         raise RefusedError(name, value, "must be text: put it in quotes")
+    read = _READERS[name](value)
     if name == DEADLINE:
-        deadline = read_deadline(value)
-        assert deadline is not None
-        check_deadline_ahead(value, deadline, now)
-    elif name == EXPECTED:
-        read_expected(value)
-    else:
-        read_progress(value)
+        assert read is not None
+        check_deadline_ahead(value, read, now)

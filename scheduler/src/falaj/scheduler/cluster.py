@@ -16,6 +16,7 @@ from falaj.scheduler.words import DEADLINE, moment, read_words
 from falaj.scheduler.work import (
     DECIDED,
     EXPLAINED,
+    MEASURED,
     PROMISE,
     STANDING,
     TURN,
@@ -87,6 +88,21 @@ class Cluster:
             {"metadata": {"resourceVersion": work.version, "annotations": annotations}, "spec": spec},
         )
 
+    def first_pod(self, work: Work) -> str | None:
+        """Return the address of the pod of index 0 of the work's Job, where it runs."""
+        chosen = f"batch.kubernetes.io/job-name={work.owner.name},batch.kubernetes.io/job-completion-index=0"
+        path = f"/api/v1/namespaces/{work.namespace}/pods"
+        found = self._connection.get(path, labelSelector=chosen, fieldSelector="status.phase=Running")
+        return next((pod["status"].get("podIP") for pod in found["items"] or []), None)
+
+    def note_progress(self, work: Work, share: float) -> None:
+        """Keep what the work told of itself."""
+        self._connection.send(
+            "PATCH",
+            f"{KUEUE}/namespaces/{work.namespace}/workloads/{work.name}",
+            {"metadata": {"annotations": {MEASURED: f"{share:.4f}"}}},
+        )
+
     def tell(self, work: Work, notice: Notice, now: float) -> None:
         """Make the event; its name is that of what it tells, so that it is there once however often it is told."""
         told = hashlib.sha256(f"{work.uid} {notice.reason} {notice.once}".encode()).hexdigest()[:16]
@@ -130,7 +146,10 @@ def _complete(read: _Read, said: Mapping[str, Mapping[str, str]], queues: Mappin
     work = read.work
     words = said.get(work.owner.uid, read.pod_words)
     queue = work.queue if work.runs else queues.get(work.queue, work.queue)
-    return replace(work, queue=queue, words=read_words(words), deadline_text=words.get(DEADLINE, ""))
+    said_of_it = read_words(words)
+    if said_of_it.progress is None and said_of_it.refused is None:
+        said_of_it = replace(said_of_it, progress=work.noted.progress)
+    return replace(work, queue=queue, words=said_of_it, deadline_text=words.get(DEADLINE, ""))
 
 
 def _annotations(job: Manifest) -> Mapping[str, str]:

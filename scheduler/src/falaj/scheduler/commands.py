@@ -20,6 +20,7 @@ from falaj.scheduler.connection import Connection
 from falaj.scheduler.controller import Controller
 from falaj.scheduler.errors import SchedulerError
 from falaj.scheduler.leader import Leader, LeaseName
+from falaj.scheduler.measured import Measured
 from falaj.scheduler.metrics import Metrics
 from falaj.scheduler.policy import load_policy
 from falaj.scheduler.probes import serve
@@ -46,6 +47,9 @@ def run(
     lease_seconds: Annotated[float, typer.Option(min=1, help="How long a replica leads unless it renews.")] = 15,
     interval: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks when nothing changes.")] = 2,
     writes_per_second: Annotated[float, typer.Option(min=1, help="How many Workloads are written at most.")] = 50,
+    measure_seconds: Annotated[
+        float, typer.Option(min=0.5, help="How often work that runs is asked for progress.")
+    ] = 30,
     time_scale: Annotated[
         float, typer.Option(metavar="FACTOR", min=0.001, help="For simulations: divide all times of the policy by it.")
     ] = 1,
@@ -70,14 +74,15 @@ def run(
     connection = Connection(impersonate)
     cluster = Cluster(connection, identity)
     leader = Leader(connection, LeaseName(namespace, "falaj-scheduler"), identity, lease_seconds)
-    controller = Controller(
-        cluster, leader, rules, Metrics(registry), interval=interval, writes_per_second=writes_per_second
-    )
+    metrics = Metrics(registry)
+    controller = Controller(cluster, leader, rules, metrics, interval=interval, writes_per_second=writes_per_second)
     port = serve(listen, registry, lambda: time.monotonic() - controller.beat < _STUCK, lambda: controller.ready)
     logging.info("%s serves probes and metrics on port %d", identity, port)
     cluster.follow(stop)
     election = threading.Thread(target=leader.hold, args=(stop,))
     election.start()
+    measured = Measured(cluster, leader, metrics, every=measure_seconds)
+    threading.Thread(target=measured.run, args=(stop,), daemon=True).start()
     try:
         controller.run(stop)
     finally:

@@ -26,6 +26,7 @@ class Metrics:
         self.displaced = counter("displaced_total", "Works displaced and explained.", "tenant", "reason")
         self.told = counter("notices_total", "Events made.", "tenant", "reason")
         self.writes = counter("writes_total", "Decisions written, or not because the work had changed.", "outcome")
+        self.asked = counter("progress_asked_total", "Works asked for their progress, by what they told.", "outcome")
         self.left = gauge("writes_left", "Decisions that wait for their turn to be written.")
         self.decide = Summary("falaj_scheduler_decide_seconds", "Time that the rules took.", registry=registry)
 

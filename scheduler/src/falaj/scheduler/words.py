@@ -17,6 +17,8 @@ PROGRESS = "falaj.dev/progress"
 """Annotation: the share of the work, 0 to 1, that is done and saved, so that being displaced does not undo it."""
 CHECKPOINT = "falaj.dev/checkpoint-seconds"
 """Annotation: how often the work saves what is done, so that being displaced undoes no more than that."""
+PORT = "falaj.dev/progress-port"
+"""Annotation: the port on which the work's first pod tells Prometheus how much is done and saved."""
 
 _FAR = 10 * 365 * 86400
 """Seconds that no run takes: ten years."""
@@ -34,6 +36,8 @@ class Words:
     """Measured share from 0 to 1."""
     checkpoint: float | None = None
     """Seconds of work that being displaced undoes at most."""
+    port: int | None = None
+    """Where the first pod tells its progress."""
     refused: RefusedError | None = None
     """The first word that cannot be understood, which makes the others void."""
 
@@ -46,6 +50,7 @@ def read_words(annotations: Mapping[str, str]) -> Words:
             expected=read_expected(annotations.get(EXPECTED)),
             progress=read_progress(annotations.get(PROGRESS)),
             checkpoint=read_checkpoint(annotations.get(CHECKPOINT)),
+            port=read_port(annotations.get(PORT)),
         )
     except RefusedError as refused:
         return Words(refused=refused)
@@ -77,6 +82,11 @@ def read_progress(text: str | None) -> float | None:
 def read_checkpoint(text: str | None) -> float | None:
     """Read how often the work saves what is done."""
     return None if text is None else _number(CHECKPOINT, text, 1, _FAR, "seconds, a number from 1 on, such as 1800")
+
+
+def read_port(text: str | None) -> int | None:
+    """Read where progress is told."""
+    return None if text is None else int(_number(PORT, text, 1, 65535, "a port from 1 to 65535, such as 9410"))
 
 
 def check_deadline_ahead(text: str, deadline: float, now: float) -> None:

@@ -6,14 +6,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from falaj.scheduler.words import Words
+from falaj.scheduler.words import Words, read_progress
 
 STANDING = "falaj.dev/standing"
 DECIDED = "falaj.dev/decided-priority"
 PROMISE = "falaj.dev/promise"
 TURN = "falaj.dev/turn"
 EXPLAINED = "falaj.dev/explained"
-"""Annotations of a Workload, in which each decision is kept: the cluster is the only memory."""
+MEASURED = "falaj.dev/measured-progress"
+"""Annotations of a Workload, in which each decision and measured progress are kept: the cluster is the only memory."""
 
 
 class Standing(StrEnum):
@@ -81,6 +82,8 @@ class Noted:
     """When it last was given the turn."""
     explained: int = 0
     """How many displacements were explained."""
+    progress: float | None = None
+    """What the work itself told last, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ def read_noted(annotations: Mapping[str, str]) -> Noted:
             promise=Promise(promise) if promise else None,
             turn=_real(annotations.get(TURN)),
             explained=int(annotations.get(EXPLAINED, 0)),
+            progress=read_progress(annotations.get(MEASURED)),
         )
     except ValueError:
         return Noted()

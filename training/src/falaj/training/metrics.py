@@ -20,6 +20,7 @@ _GAUGES = {
     "power_watts": "Power of all workers' GPUs",
     "energy_joules": "Energy of the run so far",
     "saved_step": "Step of the last checkpoint",
+    "saved_share": "Share of the steps that are done and saved, where their number is known",
 }
 
 
@@ -35,6 +36,7 @@ class Metrics:
         }
         self._starts = Counter("falaj_training_starts", "Starts of the workers", ["job"], registry=registry)
         self._file = job.folder / job.report.metrics_file if job.report.metrics_file else None
+        self._steps: int | None = None
         self.port: int | None = None
         """The port that Prometheus may ask, where one is open."""
         if job.report.metrics_port is not None:
@@ -52,8 +54,11 @@ class Metrics:
         if line["event"] in ("begin", "resume"):
             self._starts.labels(self._job.name).inc()
         values = dict(line)
-        if line["event"] == "checkpoint":
-            values = {"saved_step": line["step"]}
+        self._steps = line.get("steps") or self._steps
+        if line["event"] in ("begin", "resume", "checkpoint"):
+            values["saved_step"] = line["step"]
+            if self._steps:
+                values["saved_share"] = min(1.0, line["step"] / self._steps)
         for name, gauge in self._gauges.items():
             if isinstance(values.get(name), int | float):
                 gauge.labels(self._job.name).set(values[name])
