@@ -13,3 +13,7 @@ class RefusedError(TrainingError, ValueError):
         self.field = field
         self.value = value
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type["RefusedError"], tuple[str, object, str]]:
+        """Let it pass between processes."""
+        return type(self), (self.field, self.value, self.remedy)
