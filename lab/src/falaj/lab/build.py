@@ -242,10 +242,11 @@ def edit(text: str, edit: Edit) -> str:
 
 
 def _keep(command: GoCommand, workshop: Workshop, folder: Path) -> None:
-    """Copy what a command needs of its own module's files."""
+    """Copy what a command needs of its own module's files, or of another's."""
     if not command.data:
         return
-    module = Path(workshop.run("list", *FLAGS, "-f", "{{.Module.Dir}}", command.package).splitlines()[-1])
+    asked = ("-m", "-f", "{{.Dir}}", command.data_of) if command.data_of else ("-f", "{{.Module.Dir}}", command.package)
+    module = Path(workshop.run("list", *FLAGS, *asked).splitlines()[-1])
     for name in command.data:
         for source in (module / name, *(module / name).rglob("*")):
             target = folder / source.relative_to(module)
@@ -265,7 +266,7 @@ def _sources(workshop: Workshop, packages: Sequence[str], task: Task) -> Sources
             task.update(0.0, f"{fetched} modules fetched")
 
     fields = "-json=ImportPath,Dir,GoFiles,Imports"
-    listed = json_values(workshop.run("list", *FLAGS, "-deps", fields, *packages, on_line=count))
+    listed = json_values(workshop.run("list", *FLAGS, *_tags(workshop), "-deps", fields, *packages, on_line=count))
     sizes = {p["ImportPath"]: sum((Path(p["Dir"]) / f).stat().st_size for f in p.get("GoFiles", ())) for p in listed}
     return Sources(sizes, {p["ImportPath"]: p.get("Imports", ()) for p in listed})
 
@@ -284,7 +285,13 @@ def _compile(workshop: Workshop, commands: Sequence[GoCommand], sources: Sources
     flags = " ".join(["-s", "-w", *variables])
     packages = [command.package for command in commands]
     task.update(0.0, f"0 of {total} packages")
-    workshop.run("build", *FLAGS, "-v", NO_DEBUG, "-ldflags", flags, "-o", "bin/", *packages, on_line=follow)
+    arguments = [*FLAGS, *_tags(workshop), "-v", NO_DEBUG, "-ldflags", flags, "-o", "bin/", *packages]
+    workshop.run("build", *arguments, on_line=follow)
+
+
+def _tags(workshop: Workshop) -> list[str]:
+    """Return the flag for the build tags of a module, which go for all of its commands."""
+    return ["-tags", ",".join(workshop.module.tags)] if workshop.module.tags else []
 
 
 def program_name(package: str) -> str:

@@ -83,6 +83,12 @@ CERTIFICATES = (
         groups=("system:serviceaccounts", "system:serviceaccounts:kueue-system"),
         kubeconfig=True,
     ),
+    Certificate(
+        "argo-rollouts",
+        "system:serviceaccount:argo-rollouts:argo-rollouts",
+        groups=("system:serviceaccounts", "system:serviceaccounts:argo-rollouts"),
+        kubeconfig=True,
+    ),
 )
 AUTHORITIES = ("ca", "etcd-ca", "front-proxy-ca")
 

@@ -19,6 +19,7 @@ from falaj.lab import control, plugins, services, tools
 from falaj.lab.environment import environment, prepare_bin
 from falaj.lab.errors import LabError
 from falaj.lab.plugins import Aws
+from falaj.lab.serving.services import TOOLS as SERVING_TOOLS
 from falaj.lab.simulation.command import simulate
 from falaj.lab.state import Lab
 
@@ -82,6 +83,14 @@ def up(
             "again.  [default: what this lab did before; at first everyone is accepted]",
         ),
     ] = None,
+    serving: Annotated[
+        bool | None,
+        typer.Option(
+            "--serving/--no-serving",
+            help="Also run what models are served with: Argo Rollouts, Prometheus, Envoy.  [default: what this lab did "
+            "before; at first not]",
+        ),
+    ] = None,
     beside: Annotated[
         list[str] | None,
         typer.Option(
@@ -101,6 +110,7 @@ def up(
       falaj-lab up
       falaj-lab up --aws bridged
       falaj-lab up --only moto
+      falaj-lab up --serving
       falaj-lab up --run scheduler="falaj-scheduler run"
       falaj-lab up --port kube-apiserver=6443 --port moto=0
       falaj-lab --state ../second-lab up
@@ -114,13 +124,16 @@ def up(
             services.remember_only(lab, only)
         if authorizer is not None:
             services.remember_authorizer(lab, authorizer)
+        if serving is not None:
+            services.remember_serving(lab, on=serving)
         for each in beside or []:
             services.remember_command(lab, each)
         chosen = plugins.choose(lab, aws)
-        resolved = tools.ensure(chosen.tools, err)
+        own = (*tools.CORE, *(SERVING_TOOLS if services.serves(lab) else ()))
+        resolved = tools.ensure((*chosen.tools, *own), err)
         prepare_bin(lab, resolved)
         plugins.prepare_plugins(lab, resolved, chosen)
-        binaries = {name: path for name in tools.CORE if (path := resolved[name].path)}
+        binaries = {name: path for name in own if (path := resolved[name].path)}
         ran_before = control.find_supervisor(lab) is not None
         try:
             started = control.start(lab, binaries, wanted)
@@ -166,6 +179,8 @@ def show_endpoints(lab: Lab) -> None:
             "emulated by moto; its EKS node groups become nodes of this cluster",
         ),
         "openbao": ("  OpenBao", values["VAULT_ADDR"], "real"),
+        "prometheus": ("  Prometheus", f"http://127.0.0.1:{lab.ports().get('prometheus')}", "real; its API alone"),
+        "envoy": ("  Envoy", f"http://127.0.0.1:{lab.ports().get('envoy')}", "real; this is its admin interface"),
     }
     runs = [lines[service.name] for service in services.services_of(lab) if service.name in lines]
     show_columns([*runs, ("  AWS types", aws.value, f"Pulumi makes them through {plugins.describe(aws)}")])
@@ -353,7 +368,9 @@ def read_logs(paths: dict[str, Path], lines: int, *, follow: bool) -> Iterator[t
 
 @app.command()
 def install(
+    *,
     aws: Annotated[Aws | None, typer.Option(help="Also what `up` needs with the same option.")] = None,
+    serving: Annotated[bool, typer.Option("--serving", help="Also what `up` needs with the same option.")] = False,
 ) -> None:
     """Build or fetch the tools that `up` needs, without starting anything; what is there already is used.
 
@@ -361,10 +378,11 @@ def install(
     Examples:
       falaj-lab install
       falaj-lab install --aws bridged
+      falaj-lab install --serving
     """
     if aws is Aws.OFFICIAL:
         plugins.find_official()
-    resolved = tools.ensure(aws.tools if aws else tools.CORE, err)
+    resolved = tools.ensure((*(aws.tools if aws else tools.CORE), *(SERVING_TOOLS if serving else ())), err)
     out.print(f"All {len(resolved)} tools are there.")
 
 

@@ -19,7 +19,7 @@ import psutil
 
 from falaj.lab import processes, services
 from falaj.lab.errors import LabError
-from falaj.lab.services import SERVICES, Binaries
+from falaj.lab.service import Binaries, python
 from falaj.lab.state import Lab, append_private, is_free, write_private
 
 SPACE = 400 << 20
@@ -82,7 +82,7 @@ def start(lab: Lab, binaries: Binaries, wanted: Mapping[str, int]) -> bool:
     write_private(lab.folder("run") / "plan.json", json.dumps(plan, indent=2))
     with append_private(lab.folder("logs") / "supervisor.log") as log:
         process = subprocess.Popen(
-            [*services.python("falaj.lab.supervisor"), str(lab.root)],
+            [*python("falaj.lab.supervisor"), str(lab.root)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -109,7 +109,7 @@ def try_again(lab: Lab, supervisor: psutil.Process) -> None:
 
 def wait_until_ready(lab: Lab, report: Callable[[list[View]], None]) -> None:
     """Wait until every service is healthy, reporting what is waited for; raise LabError when one is given up."""
-    deadline = time.monotonic() + sum(service.deadline for service in SERVICES)
+    deadline = time.monotonic() + sum(service.deadline for service in services.services_of(lab))
     while True:
         seen = views(lab)
         report(seen)
@@ -180,7 +180,7 @@ def check_space(lab: Lab) -> None:
 
 def check_wanted(lab: Lab, wanted: Mapping[str, int]) -> None:
     """Refuse ports that do not exist or are taken, before anything is changed."""
-    names = [name for service in SERVICES for name in service.ports]
+    names = services.ports_of(lab)
     ports = lab.ports()
     for name, port in wanted.items():
         if name not in names:
@@ -216,7 +216,7 @@ def plan_digest(lab: Lab, binaries: Binaries) -> str:
     settings = [lab.settings().get(name, "") for name in (services.AUTHORIZER, services.BESIDE)]
     told = [{n: str(p) for n, p in binaries.items()}, dict(lab.ports()), names, settings]
     digest = hashlib.sha256(json.dumps(told).encode())
-    sources = [path for kind in ("*.py", "kubernetes/*", "kwok/*") for path in services.DATA.glob(kind)]
+    sources = [path for kind in ("*.py", "serving/*.py", "kubernetes/*", "kwok/*") for path in services.DATA.glob(kind)]
     for path in sorted([*sources, *(lab.root / "pki").glob("*.crt"), Path(sys.executable)]):
         digest.update(str(path).encode())
         if path.suffix:

@@ -43,17 +43,25 @@ def ask(
 
 
 def apply(lab: Lab, manifest: Mapping[str, Any], text: str | None = None) -> None:
-    """Apply a cluster-wide object with the one certificate that needs no rights; ``text`` is its YAML where that is."""
-    kind, name = manifest["kind"].lower() + "s", manifest["metadata"]["name"]
+    """Apply an object with the one certificate that needs no rights; ``text`` is its YAML where that is at hand."""
+    path = path_of(manifest)
     status, answer = ask(
         lab,
         "kube-apiserver",
         "PATCH",
-        f"/apis/{manifest['apiVersion']}/{kind}/{name}?fieldManager=falaj-lab&force=true",
+        f"{path}?fieldManager=falaj-lab&force=true",
         client="bootstrap",
         body=text or json.dumps(manifest),
         headers={"Content-Type": "application/apply-patch+yaml"},
         timeout=30,
     )
     if status >= http.HTTPStatus.BAD_REQUEST:
-        raise LabError(f"the API server refused {kind}/{name} ({status}): {answer.decode(errors='replace')}")
+        raise LabError(f"the API server refused {path} ({status}): {answer.decode(errors='replace')}")
+
+
+def path_of(manifest: Mapping[str, Any]) -> str:
+    """Return where the API server keeps an object of a kind whose plural ends in a plain s."""
+    version, metadata = manifest["apiVersion"], manifest["metadata"]
+    group = f"/apis/{version}" if "/" in version else f"/api/{version}"
+    namespace = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
+    return f"{group}{namespace}/{manifest['kind'].lower()}s/{metadata['name']}"

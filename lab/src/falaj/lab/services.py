@@ -9,8 +9,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -21,10 +20,9 @@ from falaj.lab.certificates import SERVICE_CIDR, ensure_certificates, kubeconfig
 from falaj.lab.environment import environment
 from falaj.lab.errors import LabError
 from falaj.lab.loopback import apply, ask
+from falaj.lab.service import Binaries, Service, answers_at, python
+from falaj.lab.serving.services import SERVING
 from falaj.lab.state import Lab, write_private
-
-Binaries = Mapping[str, Path]
-"""Where the tools are: the name of each to its executable."""
 
 POD_CIDR = "100.64.0.0/16"
 """Addresses that KWOK gives to pods: what EKS uses for pods beside a VPC's own."""
@@ -37,27 +35,6 @@ NODE_LEASE = 160
 write a hundred times a second."""
 
 DATA = Path(str(resources.files("falaj.lab")))
-
-
-@dataclass(frozen=True)
-class Service:
-    """One process of the lab."""
-
-    name: str
-    command: Callable[[Lab, Binaries], list[str]]
-    answers: Callable[[Lab], bool]
-    """Whether it does its work, asked within `loopback.TIMEOUT`; may raise OSError or HTTPException for no."""
-    needs: tuple[str, ...] = ()
-    ports: tuple[str, ...] = ()
-    deadline: float = 60
-    """Seconds from its start until it has to answer."""
-    environment: Callable[[Lab], Mapping[str, str]] = lambda _: {}
-    before_start: Callable[[Lab, Binaries], None] | None = None
-    """What has to be there each time before it is started; asked of services that it needs."""
-    after_start: Callable[[Lab], None] | None = None
-    """What to do, each time that it has started, before others may rely on it."""
-    healthy: Callable[[Lab], bool] | None = None
-    """Whether it still does its work, where that asks for more than ``answers`` does."""
 
 
 def etcd(lab: Lab, binaries: Binaries) -> list[str]:
@@ -191,7 +168,8 @@ def kwok(lab: Lab, binaries: Binaries) -> list[str]:
     return [
         str(binaries["kwok"]),
         f"--kubeconfig={kubeconfig_path(lab, 'kwok')}",
-        "--manage-all-nodes",
+        # Where pods are processes, one node is another's to keep.
+        f"--manage-nodes-with-label-selector=!{PROCESSES}" if serves(lab) else "--manage-all-nodes",
         f"--node-lease-duration-seconds={NODE_LEASE}",
         f"--cidr={POD_CIDR}",
         f"--server-address=127.0.0.1:{lab.ports()['kwok']}",
@@ -231,11 +209,6 @@ def eks_nodes(_: Lab, __: Binaries) -> list[str]:
     return python("falaj.lab.eks_nodes")
 
 
-def python(module: str, *arguments: str) -> list[str]:
-    """Return the command line of one of the lab's own modules, untouched by the current folder."""
-    return [sys.executable, "-P", "-m", module, *arguments]
-
-
 def eks_nodes_environment(lab: Lab) -> Mapping[str, str]:
     """Return the lab's variables with the narrow identity in place of the person's, and without OpenBao's token."""
     kept = {name: value for name, value in environment(lab).items() if name.startswith("AWS_")}
@@ -245,11 +218,6 @@ def eks_nodes_environment(lab: Lab) -> Mapping[str, str]:
 def looked_lately(lab: Lab) -> bool:
     """Say whether eks-nodes has compared node groups and nodes in the last minute: it serves nobody who could ask."""
     return time.time() - (lab.root / "run" / "eks-nodes.looked").stat().st_mtime < 60
-
-
-def answers_at(port: str, path: str, authority: str | None = "ca", client: str | None = None) -> Callable[[Lab], bool]:
-    """Return a health check: a GET on a loopback port, over TLS that the authority vouches for, answered with 200."""
-    return lambda lab: ask(lab, port, "GET", path, authority=authority, client=client)[0] == http.HTTPStatus.OK
 
 
 def grant_rights(lab: Lab) -> None:
@@ -325,11 +293,30 @@ ONLY = "only"
 """Under which a lab remembers that it runs some services only."""
 BESIDE = "beside"
 """Under which a lab remembers the commands that it runs in the place of pods."""
+SERVES = "serving"
+"""Under which a lab remembers that it serves models."""
+PROCESSES = "falaj.dev/lab-processes"
+"""The label of the one node whose pods are processes of this machine."""
 
 
 def services_of(lab: Lab) -> tuple[Service, ...]:
     """Return the services that this lab runs: all, or those that it was told and what they need; then the commands."""
-    return (*_own_services(lab), *_commands(lab))
+    return (*_own_services(lab), *(SERVING if serves(lab) else ()), *_commands(lab))
+
+
+def serves(lab: Lab) -> bool:
+    """Say whether the lab was told to serve models."""
+    return lab.settings().get(SERVES) == "on"
+
+
+def remember_serving(lab: Lab, *, on: bool) -> None:
+    """Have the lab serve models from its next start on, or not."""
+    lab.remember(SERVES, "on" if on else "")
+
+
+def ports_of(lab: Lab) -> list[str]:
+    """Return the names of all ports that services of this lab may have, run or not."""
+    return [name for service in (*SERVICES, *(SERVING if serves(lab) else ())) for name in service.ports]
 
 
 def _commands(lab: Lab) -> Iterator[Service]:
@@ -349,6 +336,8 @@ def _own_services(lab: Lab) -> tuple[Service, ...]:
     if not names:
         return SERVICES
     wanted = set(names)
+    if serves(lab):
+        wanted.update(need for service in SERVING for need in service.needs)
     for service in reversed(SERVICES):  # what one needs stands before it
         if service.name in wanted:
             wanted.update(service.needs)
@@ -367,7 +356,8 @@ def remember_only(lab: Lab, names: Sequence[str]) -> None:
 def remember_command(lab: Lab, told: str) -> None:
     """Have the lab keep a command running in the place of a pod: ``name=command``; ``name=none`` ends that."""
     name, _, line = told.partition("=")
-    if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name in {service.name for service in SERVICES} or not line:
+    own = {service.name for service in (*SERVICES, *SERVING)}
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name in own or not line:
         raise LabError(f"{told!r} must be NAME=COMMAND, for example scheduler='my-scheduler --verbose'")
     others = {each: other for each, other in json.loads(lab.settings().get(BESIDE, "{}")).items() if each != name}
     if line != "none":
@@ -387,7 +377,7 @@ def remember_authorizer(lab: Lab, command: str) -> None:
 
 def prepare(lab: Lab, wanted: Mapping[str, int] | None = None) -> None:
     """Make what the services read: ports, certificates, kubeconfigs and the key that encrypts secrets in etcd."""
-    names = [name for service in SERVICES for name in service.ports]
+    names = ports_of(lab)
     unknown = sorted(set(wanted or {}) - set(names))
     if unknown:
         raise LabError(f"no service has a port named {', '.join(unknown)}; the names are {', '.join(names)}")

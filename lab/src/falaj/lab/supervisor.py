@@ -29,7 +29,8 @@ from typing import BinaryIO
 
 from falaj.lab.errors import LabError
 from falaj.lab.processes import record
-from falaj.lab.services import Binaries, Service, services_of
+from falaj.lab.service import Binaries, Service
+from falaj.lab.services import services_of
 from falaj.lab.state import Lab, append_private, write_private
 
 SOON = 0.2
@@ -156,7 +157,7 @@ class Supervisor:
                 stdin=DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=self.lab.root,
+                cwd=self.lab.folder(*service.folder),
                 env=environment,
                 preexec_fn=die_with_me(),
             )

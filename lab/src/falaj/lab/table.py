@@ -4,6 +4,7 @@ import functools
 import hashlib
 import os
 import platform
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +28,18 @@ class GoCommand:
     module: str
     package: str
     data: tuple[str, ...] = ()
-    """Files and folders of the package's module that are kept beside the program, below ``data``."""
+    """Files and folders of a module that are kept beside the program, below ``data``."""
+    data_of: str | None = None
+    """The module that the data are of, where it is not the package's own."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """A Python library of exactly one version, as wheels whose hashes are pinned."""
+
+    distribution: str
+    version: str
+    sha256: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,8 @@ class Wheel:
     distribution: str
     sha256: tuple[str, ...]
     program: str
+    beside: tuple[Library, ...] = ()
+    """Libraries that the program's own Python code needs, installed beside it, for the Python that runs the lab."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +79,25 @@ class Tool:
     @property
     def cached(self) -> Path:
         """Where the tool is, once made: a place of its own for each version, recipe and platform."""
-        folder = cache() / "tools" / self.name
+        match self.made_from:
+            case GoCommand():
+                return self.folder / self.name
+            case Wheel(program=program):
+                return self.folder / program
+
+    @property
+    def folder(self) -> Path:
+        """Where all that belongs to the tool is."""
+        place = cache() / "tools" / self.name / f"{self.version}-{this_platform()}"
         match self.made_from:
             case GoCommand(module=module):
-                return folder / f"{self.version}-{this_platform()}-{recipe(module)}" / self.name
-            case Wheel(program=program):
-                return folder / f"{self.version}-{this_platform()}" / program
+                return place.with_name(f"{place.name}-{recipe(module)}")
+            case Wheel(beside=()):
+                return place
+            case Wheel(beside=beside):
+                libraries = (f"{each.distribution}{each.version}" for each in beside)
+                python = f"python{sys.version_info.major}.{sys.version_info.minor}"
+                return place.with_name("-".join((place.name, python, *libraries)))
 
 
 @dataclass(frozen=True)
@@ -115,6 +142,8 @@ class Module:
     programs: int
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """Names that edits keep, by the name of the list."""
+    tags: tuple[str, ...] = ()
+    """Build tags of Go, which leave parts of a program out."""
 
 
 @functools.cache
@@ -163,6 +192,11 @@ def recipe(module: str) -> str:
     kept = [row["data"] for row in data()["tools"].values() if row.get("module") == module and "data" in row]
     if kept:
         digest.update(repr(kept).encode())
+    others = [row["data_of"] for row in data()["tools"].values() if row.get("module") == module and "data_of" in row]
+    if others:
+        digest.update(repr(others).encode())
+    if tags := modules()[module].tags:
+        digest.update(repr(tags).encode())
     return digest.hexdigest()[:8]
 
 
@@ -177,9 +211,9 @@ def find(name: str) -> Tool:
 def _tool(name: str, row: Mapping[str, Any]) -> Tool:
     """Read one row of the table."""
     made_from = (
-        GoCommand(row["module"], row["package"], tuple(row.get("data", ())))
+        GoCommand(row["module"], row["package"], tuple(row.get("data", ())), row.get("data_of"))
         if "package" in row
-        else Wheel(row["wheel"], tuple(row["sha256"]), row["program"])
+        else Wheel(row["wheel"], tuple(row["sha256"]), row["program"], tuple(map(_library, row.get("beside", ()))))
     )
     return Tool(
         name=name,
@@ -194,11 +228,16 @@ def _tool(name: str, row: Mapping[str, Any]) -> Tool:
     )
 
 
+def _library(row: Mapping[str, Any]) -> Library:
+    """Read what is told of one library."""
+    return Library(row["wheel"], row["version"], tuple(row["sha256"]))
+
+
 def _module(name: str, row: Mapping[str, Any]) -> Module:
     """Read what is told of one Go module."""
     lists = {key: tuple(words.split()) for key, words in row.get("lists", {}).items()}
     patches = tuple(_patch(patch, lists) for patch in row.get("patches", ()))
-    return Module(name, row["variables"], patches, **row["space"], lists=lists)
+    return Module(name, row["variables"], patches, **row["space"], lists=lists, tags=tuple(row.get("tags", ())))
 
 
 def _patch(row: Mapping[str, Any], lists: Mapping[str, tuple[str, ...]]) -> Patch:

