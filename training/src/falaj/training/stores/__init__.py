@@ -21,6 +21,13 @@ class Store(Protocol):
         """
         ...
 
+    def create(self, name: str, data: bytes) -> None:
+        """Write a file that must not be there yet, whole and durable; of several writers at once one alone succeeds.
+
+        Raises ``FileExistsError`` for the others, and ``OSError`` as `write` does.
+        """
+        ...
+
     def read(self, name: str) -> BinaryIO:
         """Return a reader that can seek; raise ``FileNotFoundError`` where there is no such file."""
         ...

@@ -37,6 +37,22 @@ class LocalStore:
             raise
         flush_folder(path.parent)
 
+    def create(self, name: str, data: bytes) -> None:
+        """Write a file that must not be there yet: a link fails where its name is taken, and is never half a file."""
+        path = self.root / check_name(name)
+        make_folder(path.parent)
+        beside = path.with_name(UNFINISHED + secrets.token_hex(8))
+        try:
+            with open(beside, "xb", opener=private) as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(beside, path)
+        finally:
+            with suppress(OSError):
+                beside.unlink()
+        flush_folder(path.parent)
+
     def read(self, name: str) -> BinaryIO:
         """Return a reader of the file."""
         # Readers of checkpoints ask for whole segments: a buffer of Python's would only copy them again.

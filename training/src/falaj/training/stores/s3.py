@@ -21,6 +21,8 @@ UPLOADS = 4
 AHEAD = 8 << 20
 """Bytes that a reader asks for at once."""
 MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchUpload"}
+TAKEN = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
+"""How S3 refuses a write on the condition that nothing is there: something is, or somebody writes it right now."""
 
 
 class S3Store:
@@ -54,6 +56,16 @@ class S3Store:
             with suppress(OSError):
                 upload.abort()
             raise
+
+    def create(self, name: str, data: bytes) -> None:
+        """Write an object that must not be there yet, by a conditional put."""
+        self._check_region()
+        try:
+            self._ask("put_object", Key=self._key(name), Body=data, IfNoneMatch="*")
+        except FileExistsError:
+            # An attempt whose answer was lost is made again, and then meets itself.
+            if not self._holds(name, data):
+                raise
 
     def read(self, name: str) -> BinaryIO:
         """Return a reader of the object."""
@@ -94,6 +106,12 @@ class S3Store:
                 raise RefusedError("location", f"s3://{self.bucket}", remedy)
             self._checked = True
 
+    def _holds(self, name: str, data: bytes) -> bool:
+        try:
+            return self.size(name) == len(data) and self.read(name).read() == data
+        except FileNotFoundError:
+            return False
+
     def _key(self, name: str) -> str:
         return self._prefix + check_name(name)
 
@@ -110,8 +128,11 @@ class S3Store:
         try:
             return do()
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in MISSING:
+            code = error.response.get("Error", {}).get("Code")
+            if code in MISSING:
                 raise FileNotFoundError(f"s3://{self.bucket}: {error}") from error
+            if code in TAKEN:
+                raise FileExistsError(f"s3://{self.bucket}: {error}") from error
             raise OSError(f"s3://{self.bucket}: {error}") from error
         except BotoCoreError as error:
             raise OSError(f"s3://{self.bucket}: {error}") from error
