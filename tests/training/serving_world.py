@@ -1,9 +1,13 @@
 """A model's folder as an export leaves it, with keys, and a store that it is published to. No torch is needed."""
 
+import base64
 import json
+import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +30,7 @@ input { name: "features" data_type: TYPE_FP32 dims: [6] }
 output { name: "scores" data_type: TYPE_FP32 dims: [3] label_filename: "labels-scores.txt" }
 version_policy { specific { versions: [1] } }
 """
+JOB = "version = 1\n"
 WHO = {"user": "salma", "host": "workstation"}
 
 
@@ -80,8 +85,8 @@ def write_model(
     if config is not None:
         (folder / "config.pbtxt").write_text(config)
     job = folder.parent / "job.toml"
-    job.write_text("version = 1\n")
-    facts = _facts(job, classification)
+    job.write_text(JOB)
+    facts = _facts(classification)
     weights = bytes_digest(content)
     check = Check(check="metric", subject="accuracy", outcome=outcome, measured=0.9)
     told = {"job": "income", "model_digest": judged or weights, "job_digest": facts.job_digest, "data_digests": {}}
@@ -118,9 +123,6 @@ def new_world(base: Path) -> World:
 
 def write_seal_key(path: Path) -> None:
     """Write a key that seals."""
-    import base64
-    import os
-
     path.touch(0o600)
     path.write_bytes(base64.b64encode(os.urandom(32)))
 
@@ -137,9 +139,18 @@ def below(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in every_file(folder))
 
 
-def _facts(job: Path, classification: str | None) -> Facts:
+@cache
+def _gathered() -> Facts:
+    """What a run knows of itself; to list what is installed takes long."""
+    with tempfile.TemporaryDirectory() as folder:
+        job = Path(folder) / "job.toml"
+        job.write_text(JOB)
+        return gather("income", job, seed=3, code=Path(folder) / "code")
+
+
+def _facts(classification: str | None) -> Facts:
     data = [data_facts("train", "s3://data/income", classification=classification)] if classification else []
-    return gather("income", job, seed=3, code=job.parent / "code", data=data)
+    return _gathered().model_copy(update={"data": tuple(data)})
 
 
 __all__ = ["CONFIG", "SIGNATURE", "WHO", "World", "below", "copy_of", "new_world", "write_model", "write_seal_key"]

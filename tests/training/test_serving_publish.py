@@ -137,7 +137,7 @@ def test_a_file_that_changes_while_it_is_published_is_refused_and_not_there(
         return written(store, name)
 
     monkeypatch.setattr(LocalStore, "write", swap)
-    with pytest.raises(NotServedError, match="tampered: .*changed since its signature was verified"):
+    with pytest.raises(NotServedError, match=r"tampered: .*changed since its signature was verified"):
         published(world)
     assert world.versions.numbers() == []
 
@@ -204,7 +204,7 @@ def test_a_model_without_a_good_verdict_about_it_is_refused_before_anything_is_w
 
 def test_a_model_that_another_key_signed_is_refused(world: World) -> None:
     folder = write_model(world.base / "theirs" / "income", FileSigner(world.base / "other.pem"), judge=world.signer)
-    with pytest.raises(NotServedError, match="wrong-signature: .*the signature is not its"):
+    with pytest.raises(NotServedError, match=r"wrong-signature: .*the signature is not its"):
         published(world, folder)
 
 
@@ -219,7 +219,7 @@ def test_the_verdict_may_be_of_a_key_of_its_own(world: World) -> None:
 def test_the_models_of_another_tenant_are_not_continued(world: World) -> None:
     published(world)
     theirs = Versions(world.store, "income", "speech")
-    with pytest.raises(NotServedError, match="other-tenant: .*is of 'vision'"):
+    with pytest.raises(NotServedError, match=r"other-tenant: .*is of 'vision'"):
         publish(world.folder, theirs, world.keys, world.trust, who=WHO)
 
 
