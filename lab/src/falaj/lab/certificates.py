@@ -76,6 +76,7 @@ CERTIFICATES = (
     Certificate("kube-scheduler", "system:kube-scheduler", kubeconfig=True),
     Certificate("kwok", "falaj:kwok", kubeconfig=True),
     Certificate("eks-nodes", "falaj:eks-nodes", kubeconfig=True),
+    Certificate("lab-gateway", "falaj:lab-gateway", kubeconfig=True),
     # The name that its Helm chart gives it, so that what is said of Kueue's identity on EKS holds here.
     Certificate(
         "kueue",

@@ -1,15 +1,17 @@
 """The services that `falaj-lab up --serving` adds: what measures, routes and progresses models in service.
 
-All three are the real ones, on loopback alone. Prometheus reads its targets and Envoy its routes from files below the
-lab's ``data`` folder: who writes one there, whole and by renaming, changes what they do.
+Prometheus, Envoy and Argo Rollouts are the real ones, on loopback alone. The kubelet and the gateway are the lab's own,
+in the place of a cluster's. Prometheus reads its targets and Envoy its routes from files below the lab's ``data``
+folder: who writes one there, whole and by renaming, changes what they do.
 """
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from falaj.lab.certificates import kubeconfig_path
-from falaj.lab.service import Binaries, Service, answers_at
+from falaj.lab.service import Binaries, Service, answers_at, python
 from falaj.lab.serving import crds
 from falaj.lab.state import Lab, write_private
 
@@ -21,6 +23,12 @@ SCRAPE_SECONDS = 1
 
 XDS = ("lds", "cds")
 """What Envoy reads from files: listeners and clusters; routes are in the listeners, endpoints in the clusters."""
+
+LOOKED, TRANSLATED = "kubelet.looked", "lab-gateway.ready"
+"""What the lab's kubelet and its gateway write below ``run`` when they have done their work."""
+
+LEASE = 40
+"""Seconds for which the kubelet's node counts as heard."""
 
 _MEMORY = 256 << 20
 """What Prometheus keeps its heap below, as far as it can, and how much it keeps on disk."""
@@ -139,6 +147,24 @@ def argo_rollouts_environment(lab: Lab) -> Mapping[str, str]:
     return {"POD_NAMESPACE": crds.NAMESPACE, "KUBECONFIG": str(kubeconfig_path(lab, "argo-rollouts"))}
 
 
+def prepare_kubelet(lab: Lab, _: Binaries) -> None:
+    """Give the kubelet its identity, which is a node's, and forget what an earlier one said of itself."""
+    from falaj.lab.serving.node_api import ensure_identity  # noqa: PLC0415 - aiohttp takes a while to import
+
+    ensure_identity(lab)
+    (lab.root / "run" / LOOKED).unlink(missing_ok=True)
+
+
+def prepare_gateway(lab: Lab, _: Binaries) -> None:
+    """Forget what an earlier gateway said of itself."""
+    (lab.root / "run" / TRANSLATED).unlink(missing_ok=True)
+
+
+def kubelet_looked_lately(lab: Lab) -> bool:
+    """Say whether the kubelet was heard by the API server within its node's lease."""
+    return time.time() - (lab.root / "run" / LOOKED).stat().st_mtime < LEASE
+
+
 SERVING: tuple[Service, ...] = (
     Service(
         "prometheus",
@@ -158,5 +184,20 @@ SERVING: tuple[Service, ...] = (
         environment=argo_rollouts_environment,
         before_start=crds.install,
         folder=("data", "argo-rollouts"),
+    ),
+    Service(
+        "lab-kubelet",
+        lambda lab, _: python("falaj.lab.serving.kubelet", str(lab.root)),
+        kubelet_looked_lately,
+        needs=("kube-apiserver",),
+        before_start=prepare_kubelet,
+    ),
+    Service(
+        "lab-gateway",
+        lambda lab, _: python("falaj.lab.serving.gateway", str(lab.root)),
+        lambda lab: (lab.root / "run" / TRANSLATED).exists(),
+        # The first that has what it watches installed in the API server.
+        needs=("kube-apiserver", "envoy", "argo-rollouts"),
+        before_start=prepare_gateway,
     ),
 )

@@ -15,8 +15,8 @@ import (
 	"github.com/hashicorp/go-plugin"
 )
 
-// Seconds between looks at whether the controller that started this process is still there.
-const watch = time.Second
+// How often this looks whether the controller that started this process is still there.
+const watch = 200 * time.Millisecond
 
 func main() {
 	router := &Router{}
