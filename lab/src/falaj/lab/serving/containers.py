@@ -4,24 +4,21 @@ import asyncio
 import contextlib
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import aiohttp
-
 from falaj.lab.serving import pod_logs, statuses
-from falaj.lab.serving.expansion import ConfigError, Mount, expand, mapped, variables
-from falaj.lab.serving.node_api import TROUBLE, Manifest, NodeApi
-from falaj.lab.serving.probes import Target, check_action, keep_probing
-from falaj.lab.serving.programs import ImageError, Launch, launch
-from falaj.lab.serving.sessions import Session, Sessions
+from falaj.lab.serving.expansion import ConfigError
+from falaj.lab.serving.images import ImageError
+from falaj.lab.serving.node_api import TROUBLE, Manifest
+from falaj.lab.serving.preparation import Machine, Prepared, execute, prepare
+from falaj.lab.serving.probes import Target, keep_probing
+from falaj.lab.serving.sessions import Session
 from falaj.lab.serving.statuses import Container
 from falaj.lab.serving.volumes import Volumes
-from falaj.lab.state import Lab
 
 SHORTEST, LONGEST = 10.0, 300.0
 """Seconds between two starts of what keeps ending: the first time none, then twice as many each time, as a kubelet."""
@@ -32,28 +29,6 @@ RETRY = 2.0
 LEAST_GRACE = 2.0
 """Seconds that a process has to end after a hook has used up all of the grace, as with a kubelet."""
 _MESSAGE = 4096
-_SAID = 500
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What all pods share."""
-
-    lab: Lab
-    api: NodeApi
-    sessions: Sessions
-    http: aiohttp.ClientSession
-    logs: Path
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """All that is needed to start a container, and to run commands beside it."""
-
-    launch: Launch
-    environment: dict[str, str]
-    folder: Path
-    mounts: Sequence[Mount]
 
 
 class Runner:
@@ -107,13 +82,14 @@ class Runner:
         wait = 0.0
         while not self._stopping.is_set():
             if self.state.exit_code is not None:
+                ended = self.state.state
                 if not self._again(self.state.exit_code):
                     break
                 await self._back_off(wait)
                 wait = min(max(SHORTEST, wait * 2), LONGEST)
                 if self._stopping.is_set():
                     break
-                self._change(replace(self.state, restarts=self.state.restarts + 1, last=self.state.state))
+                self._change(replace(self.state, restarts=self.state.restarts + 1, last=ended))
             began = time.monotonic()
             await self._run(volumes, address)
             if time.monotonic() - began > STEADY:
@@ -141,7 +117,9 @@ class Runner:
     async def _run(self, volumes: Volumes, address: str) -> None:
         """Start the container once and stay with it to its end; what cannot be started waits, and says why."""
         try:
-            prepared = await self._prepare(volumes, address)
+            prepared = await prepare(
+                self._machine, self._pod, self.spec, folder=self._folder, volumes=volumes, address=address
+            )
             with pod_logs.opened(self._log) as output:
                 session = await self._machine.sessions.start(
                     prepared.launch.command, prepared.environment, prepared.folder, output
@@ -253,55 +231,9 @@ class Runner:
             self.state = state
             self._on_change()
 
-    async def _prepare(self, volumes: Volumes, address: str) -> Prepared:
-        for name in ("startupProbe", "livenessProbe", "readinessProbe"):
-            if name in self.spec:
-                check_action(name, self.spec[name])
-        for name, hook in self.spec.get("lifecycle", {}).items():
-            if name in {"postStart", "preStop"}:
-                check_action(name, hook)
-        message, folder = self._folder / "message", self._folder / "folder"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        message.write_text("")
-        termination = Mount(self.spec.get("terminationMessagePath", "/dev/termination-log"), message)
-        mounts = [*volumes.mounts(self.spec), termination]
-        told = await variables(self._machine.api, self._pod, self.spec, address)
-        words = [
-            [mapped(expand(word, told), mounts) for word in self.spec.get(name, [])] for name in ("command", "args")
-        ]
-        program = launch(self._machine.lab, self.spec["image"], words[0], words[1], address)
-        scratch = next((str(mount.target) for mount in mounts if mount.path == "/tmp"), None)  # noqa: S108 - its own
-        environment = {
-            **surroundings(program, folder, scratch),
-            "HOSTNAME": self._pod["metadata"]["name"],
-            "POD_IP": address,
-            "FALAJ_TERMINATION_LOG": str(message),
-            **api_server(self._machine.lab),
-            **program.environment,
-            **{name: mapped(value, mounts) for name, value in told.items()},
-        }
-        inside = self.spec.get("workingDir")
-        working = Path(mapped(inside, mounts)) if inside else folder
-        return Prepared(program, environment, working if working.is_dir() else folder, mounts)
-
     async def _execute(self, command: Sequence[str]) -> tuple[int, str]:
-        """Run a command of a probe or a hook beside the container; it is ended when nobody waits for it any more."""
         assert self._prepared
-        words = [mapped(word, self._prepared.mounts) for word in command]
-        said = self._folder / f"said-{time.monotonic_ns()}"
-        session: Session | None = None
-        try:
-            with said.open("wb") as output:
-                session = await self._machine.sessions.start(
-                    words, self._prepared.environment, self._prepared.folder, output
-                )
-            code = await session.ended()
-            return code, said.read_text(errors="replace")[-_SAID:].strip()
-        finally:
-            if session and session.process.returncode is None:
-                session.signal(signal.SIGKILL)
-                await asyncio.shield(session.ended())
-            said.unlink(missing_ok=True)
+        return await execute(self._machine, self._prepared, self._folder, command)
 
     def _last_words(self, code: int) -> str:
         """Return what the container left as its reason."""
@@ -323,19 +255,3 @@ def probing(
     finally:
         if task:
             task.cancel()
-
-
-def surroundings(program: Launch, folder: Path, scratch: str | None) -> dict[str, str]:
-    """Return what every program has in its environment, and nothing of whoever started the lab."""
-    places = dict.fromkeys([str(Path(program.command[0]).parent), str(Path(sys.executable).parent)])
-    return {
-        "PATH": ":".join([*places, "/usr/local/bin", "/usr/bin", "/bin"]),
-        "HOME": str(folder),
-        "LANG": "C.UTF-8",
-        **({"TMPDIR": scratch} if scratch else {}),
-    }
-
-
-def api_server(lab: Lab) -> dict[str, str]:
-    """Return the variables by which a pod finds the API server."""
-    return {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(lab.ports()["kube-apiserver"])}

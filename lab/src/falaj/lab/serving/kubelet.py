@@ -19,10 +19,11 @@ import aiohttp
 from falaj.lab.errors import LabError
 from falaj.lab.serving import pod_logs
 from falaj.lab.serving.addresses import Addresses
-from falaj.lab.serving.containers import Machine
+from falaj.lab.serving.events import Events
 from falaj.lab.serving.node_api import NODE, TROUBLE, Manifest, NodeApi
 from falaj.lab.serving.own_node import LEASE, claims_of, register, renew
 from falaj.lab.serving.pods import Place, Worker
+from falaj.lab.serving.preparation import Machine
 from falaj.lab.serving.sessions import Sessions, end_recorded
 from falaj.lab.state import Lab
 
@@ -136,7 +137,7 @@ async def run(lab: Lab, stop: asyncio.Event) -> None:
     api = NodeApi(lab)
     # Each probe with a connection of its own, as a kubelet's.
     http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True), trust_env=False)
-    machine = Machine(lab, api, sessions, http, lab.folder("logs", "pods"))
+    machine = Machine(lab, api, Events(api), sessions, http, lab.folder("logs", "pods"))
     kubelet = Kubelet(lab, Place(machine, Addresses(pods / "addresses.json"), pods))
     own = {"fieldSelector": f"spec.nodeName={NODE}"}
     works: list[Callable[[], Awaitable[None]]] = [

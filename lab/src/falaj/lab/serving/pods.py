@@ -12,17 +12,10 @@ from typing import Any
 
 from falaj.lab.serving import statuses
 from falaj.lab.serving.addresses import Addresses
-from falaj.lab.serving.containers import Machine, Runner
+from falaj.lab.serving.containers import Runner
 from falaj.lab.serving.expansion import ConfigError
-from falaj.lab.serving.node_api import (
-    CONFLICT,
-    NODE,
-    NOT_FOUND,
-    STRATEGIC,
-    TROUBLE,
-    Manifest,
-    RefusedError,
-)
+from falaj.lab.serving.node_api import CONFLICT, NOT_FOUND, STRATEGIC, TROUBLE, Manifest, RefusedError
+from falaj.lab.serving.preparation import Machine
 from falaj.lab.serving.volumes import Volumes
 
 FINISHED = ("Succeeded", "Failed")
@@ -248,31 +241,7 @@ class Worker:
         )
 
     def _event(self, kind: str, reason: str, message: str) -> None:
-        """Leave a note for who asks what happened to the pod; it is not worth a second try."""
-        metadata = self.pod["metadata"]
-        logger.info("%s/%s: %s", metadata["namespace"], metadata["name"], message)
-        event: Manifest = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"generateName": f"{metadata['name'][:40]}.", "namespace": metadata["namespace"]},
-            "involvedObject": {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                **{name: metadata[name] for name in ("name", "namespace", "uid")},
-            },
-            "type": kind,
-            "reason": reason,
-            "message": message[:1024],
-            "source": {"component": "falaj-lab-kubelet", "host": NODE},
-            "firstTimestamp": statuses.now(),
-            "lastTimestamp": statuses.now(),
-            "count": 1,
-        }
-        self._later(self._send(f"/api/v1/namespaces/{metadata['namespace']}/events", event))
-
-    async def _send(self, path: str, event: Manifest) -> None:
-        with contextlib.suppress(*TROUBLE):
-            await self._api.call("POST", path, event)
+        self._place.machine.events.leave(self.pod, kind, reason, message)
 
     def _patience(self) -> float:
         return self.pod["spec"].get("terminationGracePeriodSeconds", GRACE)

@@ -73,7 +73,8 @@ def found(spec: Manifest, known: Iterable[Manifest], *, init: bool = False) -> C
         last=told.get("lastState") or {},
     )
     if not container.running:
-        return container
+        waits = "waiting" in container.state and "terminated" in container.last
+        return replace(container, state=container.last) if waits else container
     began = container.state["running"]["startedAt"]
     ended = terminated(LOST, began, container.container_id, "ended with the lab's kubelet", "ContainerStatusUnknown")
     return replace(container, state=ended)
