@@ -378,9 +378,15 @@ def test_bad_input_is_told_with_field_value_and_remedy(world: World, words: list
     assert ended.returncode == code and said in ended.stderr and len(ended.stderr.splitlines()) == 1
 
 
+def test_a_service_is_not_asked_for_without_the_clusters_client() -> None:
+    ended = serve("status", "--service", "vision/income")
+    assert ended.returncode == 1
+    assert ended.stderr == "falaj-serve: --service needs the package kubernetes: install falaj-training[serve]\n"
+
+
 def test_every_command_shows_an_example() -> None:
     whole = serve("--help")
     assert whole.returncode == 0
-    for name in ("publish", "fetch", "status", "promote", "rollback", "history"):
+    for name in ("publish", "fetch", "status", "promote", "rollback", "record", "history"):
         assert name in whole.stdout
         assert f"falaj-serve {name} " in serve(name, "--help").stdout

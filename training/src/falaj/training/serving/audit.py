@@ -10,6 +10,7 @@ import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,7 @@ from falaj.training.lineage.digests import bytes_digest
 from falaj.training.stores import Store
 
 _ATTEMPTS = 50
+_READERS = 8
 _LARGEST = 1 << 20
 Event = Mapping[str, Any]
 
@@ -64,7 +66,8 @@ class AuditLog:
 
     def events(self) -> list[Recorded]:
         """Return all events in their order."""
-        return [self._read(number) for number in self._numbers()]
+        with ThreadPoolExecutor(_READERS, "audit") as pool:
+            return list(pool.map(self._read, self._numbers()))
 
     def _numbers(self) -> Sequence[int]:
         names = (name.removeprefix(self._folder) for name in self._store.names(self._folder))

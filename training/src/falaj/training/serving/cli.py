@@ -33,6 +33,7 @@ for command in (
     service_commands.status,
     service_commands.promote,
     service_commands.rollback,
+    service_commands.record,
     service_commands.history,
 ):
     app.command()(command)

@@ -1,19 +1,21 @@
 """The commands of `falaj-serve` about services: how they stand, how they go on, and how they go back."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from falaj.training.errors import RefusedError
+from falaj.training.errors import RefusedError, TrainingError
 from falaj.training.sealing import open_keys
 from falaj.training.serving import changes, releases
 from falaj.training.serving import standing as standings
 from falaj.training.serving.audit import AuditLog, Recorded, broken_links
 from falaj.training.serving.caller import caller
 from falaj.training.serving.cluster import Cluster
+from falaj.training.serving.decisions import decision
 from falaj.training.serving.options import (
     NOT_SERVED,
     AnyService,
@@ -25,6 +27,7 @@ from falaj.training.serving.options import (
     Service,
     Store,
     checked_digest,
+    in_words,
     model_versions,
     recorder,
     say,
@@ -127,6 +130,42 @@ def rollback(
     record = recorder(log, who, name)
     changed = changes.rollback(cluster, found, release, record, why=reason, skip_analysis=skip_analysis)
     say(f"{service} {'goes back to' if changed else 'serves already'} version {number}")
+
+
+def record(
+    *,
+    service: Service,
+    store: Store,
+    name: Name,
+    every: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=1, help="Go on, looking this often, until it is stopped.")
+    ] = None,
+    region: Region = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Write into the audit log what Argo decided by itself: that a version was refused, or is served, with the numbers.
+
+    \b
+    Examples:
+      falaj-serve record --service vision/income --store s3://vision-models/served --name income
+      falaj-serve record --service vision/income --store s3://vision-models/served --name income --every 30
+    """
+    cluster = Cluster(service, kubeconfig=kubeconfig, context=context)
+    place = model_versions(store, name, None, region)
+    log, who = AuditLog(place.store, name), caller(place.store, cluster.user())
+    while True:
+        try:
+            event = decision(standings.standing(cluster), log.events())
+            if event is not None:
+                recorder(log, who, name)(event)
+        except (TrainingError, OSError) as error:
+            if every is None or isinstance(error, RefusedError):
+                raise
+            say(f"falaj-serve: {in_words(error)}")
+        if every is None:
+            return
+        time.sleep(every)
 
 
 def history(

@@ -97,7 +97,7 @@ class Standing:
     wanted_digest: str | None
     """Digest of its manifest."""
     analyses: tuple[Analysis, ...]
-    """The analyses of the new version."""
+    """The analyses of the new version, or of the stable one where there is no other."""
 
     @property
     def updating(self) -> bool:
@@ -115,6 +115,7 @@ def standing(cluster: Cluster, rollout: Object | None = None) -> Standing:
     observed = str(rollout["metadata"].get("generation", "")) == str(status.get("observedGeneration", ""))
     canary: Mapping[str, Any] | None = rollout["spec"].get("strategy", {}).get("canary")
     other = current if current and current != stable else None
+    judged = other or stable
     return Standing(
         service=cluster.service,
         phase=str(status.get("phase") or "Progressing") if observed else "Progressing",
@@ -128,7 +129,7 @@ def standing(cluster: Cluster, rollout: Object | None = None) -> Standing:
         canary=None if other is None or stable == "" else sides.get(other),
         wanted_version=_number(wanted.get(VERSION)),
         wanted_digest=wanted.get(DIGEST),
-        analyses=tuple(_analysis(each) for each in cluster.analysis_runs(other)) if other and stable else (),
+        analyses=tuple(_analysis(each) for each in cluster.analysis_runs(judged)) if judged else (),
     )
 
 
