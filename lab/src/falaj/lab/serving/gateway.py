@@ -12,13 +12,15 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
 from types import FrameType
 
 from falaj.lab.errors import LabError
+from falaj.lab.loopback import ask
 from falaj.lab.serving.gateway_files import Files, allocate_ports
 from falaj.lab.serving.gateway_objects import CONTROLLER, GROUP, KINDS, Objects
-from falaj.lab.serving.gateway_status import State, due
+from falaj.lab.serving.gateway_status import State, due, not_taken
 from falaj.lab.serving.gateway_translation import configuration, wanted_ports
 from falaj.lab.serving.gateway_watch import GatewayApi, Watched
 from falaj.lab.simulation.api import RefusedError
@@ -26,11 +28,13 @@ from falaj.lab.state import Lab, write_private
 
 CLASS = "falaj-lab"
 """The GatewayClass of the lab's gateway; made where it is not there."""
+TAKEN_WITHIN = 1.0
+"""Seconds that Envoy has to read its files before their objects are said not to be served."""
 TOGETHER = 0.03
 """Seconds for which changes are gathered before they are translated."""
 READY = "lab-gateway.ready"
-IDENTITIES = ("lab-gateway", "admin")
-"""Whose certificate is used: the first that the lab has."""
+IDENTITY = "lab-gateway"
+"""Whose certificate is used; its rights stand in rbac.yaml beside this module."""
 _GONE, _CONFLICT = 404, 409
 
 
@@ -43,12 +47,13 @@ class Gateway:
         self._files = Files(lab)
         self._ready = lab.folder("run") / READY
         self._ready.unlink(missing_ok=True)
+        self._taken = False
 
     def run(self, watched: Watched, stop: threading.Event) -> None:
         """Translate at each change until stopped."""
         while not stop.is_set():
             watched.changed.wait(self._files.pending() or 1.0)
-            if not watched.changed.is_set() and self._files.pending() is None:
+            if not watched.changed.is_set() and self._files.pending() is None and self._taken:
                 continue
             stop.wait(TOGETHER)
             watched.changed.clear()
@@ -57,15 +62,16 @@ class Gateway:
                 self.serve(objects)
 
     def serve(self, objects: Objects) -> None:
-        """Write the configuration of these objects, then what is said of them."""
+        """Write the configuration of these objects, see whether Envoy takes it, and say what became of them."""
         ports = allocate_ports(self._lab, wanted_ports(objects))
         made = configuration(objects, ports, self._files.folder)
         self._files.write(made)
         if not self._ready.exists():
             write_private(self._ready, f"{time.time()}\n")
             _log(f"serving {len(made.listeners)} ports, {len(made.routes)} listeners and {len(made.clusters)} services")
+        self._taken = taken(self._lab, self._files.versions)
         for state in made.states:
-            self._tell(state)
+            self._tell(state if self._taken else not_taken(state))
 
     def _tell(self, state: State) -> None:
         """Write one object's state; one that changed or went meanwhile is met at its next change."""
@@ -77,6 +83,21 @@ class Gateway:
             self._api.patch(state.path, {"metadata": version, "status": dict(status)}, ignore=(_GONE, _CONFLICT))
         except RefusedError as error:
             _log(f"cannot write {state.path}: {error}")
+
+
+def taken(lab: Lab, versions: set[str]) -> bool:
+    """Say whether Envoy works with these versions of its files: what it refuses, it tells nobody but its log."""
+    until = time.monotonic() + TAKEN_WITHIN
+    while True:
+        try:
+            _, answer = ask(lab, "envoy", "GET", "/stats?type=TextReadouts", authority=None)
+        except (OSError, HTTPException):
+            return False
+        if all(version in answer.decode() for version in versions):
+            return True
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
 
 
 def gateway_class() -> dict[str, object]:
@@ -96,8 +117,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    identity = next(name for name in IDENTITIES if (lab.root / "pki" / f"{name}.crt").exists())
-    api = GatewayApi(lab, identity)
+    api = GatewayApi(lab, IDENTITY)
     gateway, watched = Gateway(lab, api), Watched(api)
     try:
         api.create(KINDS["GatewayClass"].path, gateway_class())
@@ -106,7 +126,6 @@ def main() -> None:
             f"lab-gateway: cannot make the GatewayClass {CLASS}: {error}; are the Gateway API's definitions there?"
         )
     watched.start()
-    _log(f"watching as {identity}")
     gateway.run(watched, stop)
 
 

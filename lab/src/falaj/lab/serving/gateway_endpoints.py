@@ -19,8 +19,8 @@ def cluster(backend: Backend, endpoints: Path) -> dict[str, Any]:
         "max_connections": limits.BACKEND_CONNECTIONS,
         "max_pending_requests": limits.BACKEND_PENDING,
         "max_requests": limits.BACKEND_REQUESTS,
-        # At most a fifth of what is under way, so that repetition never becomes the load.
-        "retry_budget": {"budget_percent": {"value": 20}, "min_retry_concurrency": 3},
+        # All that is under way: when one of two pods dies, half of it is sent again at once.
+        "retry_budget": {"budget_percent": {"value": 100}, "min_retry_concurrency": 16},
     }
     return {
         "@type": CLUSTER,

@@ -36,6 +36,8 @@ class Files:
         self._paths = Paths(self.folder)
         self._clock = clock
         self._wait = wait
+        self.versions: set[str] = set()
+        """The versions of listeners, clusters and routes that were written last: what Envoy says when it took them."""
         self._clusters: dict[str, dict[str, Any]] = {}
         self._leaving: dict[str, float] = {}
         for kind in ("endpoints", "secrets", "routes"):
@@ -45,12 +47,14 @@ class Files:
         """Write what is new before what refers to it, and take away what is old when nothing refers to it any more."""
         for kind, resources in (("endpoints", wanted.endpoints), ("secrets", wanted.secrets)):
             self._write_all(kind, resources)
-        added = self._write_clusters(wanted)
+        versions: set[str] = set()
+        added = self._write_clusters(wanted, versions)
         if added and self._clusters:
             self._wait(SETTLE)
         self._clusters = {**self._kept(), **wanted.clusters}
-        self._write_all("routes", wanted.routes)
-        _write(self.folder / "lds.json", wanted.listeners)
+        versions |= self._write_all("routes", wanted.routes)
+        versions.add(_write(self.folder / "lds.json", wanted.listeners))
+        self.versions = versions
         if not self._leaving:
             self._forget(wanted)
 
@@ -58,18 +62,17 @@ class Files:
         """Return in how many seconds ``write`` has something to take away, or None."""
         return max(0.0, min(self._leaving.values()) - self._clock()) if self._leaving else None
 
-    def _write_all(self, kind: str, resources: Mapping[str, Mapping[str, Any]]) -> None:
-        for name, resource in resources.items():
-            _write(self._paths.of(kind, name), {name: resource})
+    def _write_all(self, kind: str, resources: Mapping[str, Mapping[str, Any]]) -> set[str]:
+        return {_write(self._paths.of(kind, name), {name: resource}) for name, resource in resources.items()}
 
-    def _write_clusters(self, wanted: Configuration) -> bool:
+    def _write_clusters(self, wanted: Configuration, versions: set[str]) -> bool:
         """Write the clusters, those that leave among them; say whether one is new."""
         now = self._clock()
         gone = self._clusters.keys() - wanted.clusters.keys()
         self._leaving = {name: self._leaving.get(name, now + GRACE) for name in gone}
         for name in [name for name, until in self._leaving.items() if until <= now]:
             del self._leaving[name]
-        _write(self.folder / "cds.json", {**self._kept(), **wanted.clusters})
+        versions.add(_write(self.folder / "cds.json", {**self._kept(), **wanted.clusters}))
         return bool(wanted.clusters.keys() - self._clusters.keys())
 
     def _kept(self) -> dict[str, dict[str, Any]]:
@@ -102,10 +105,11 @@ def allocate_ports(lab: Lab, wanted: Mapping[str, int]) -> Mapping[str, int]:
     return ports
 
 
-def _write(path: Path, resources: Mapping[str, Mapping[str, Any]]) -> None:
-    """Put resources in the place of what the file holds, by renaming: Envoy waits for just that."""
+def _write(path: Path, resources: Mapping[str, Mapping[str, Any]]) -> str:
+    """Put resources in the place of what the file holds, by renaming, which Envoy waits for; return their version."""
     body = [resources[name] for name in sorted(resources)]
     version = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
     text = json.dumps({"version_info": version, "resources": body}, indent=1)
     if not path.exists() or path.read_text() != text:
         write_private(path, text)
+    return version

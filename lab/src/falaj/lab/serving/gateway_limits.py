@@ -46,8 +46,10 @@ BACKEND_CONNECT = "2s"
 PING_EVERY, PING_ANSWER = "30s", "10s"
 """How often an HTTP/2 connection is asked whether its other end is there, and how soon it must answer."""
 
-RETRIES = 2
+RETRIES = 3
 """How often a request that no pod has seen is given to another pod."""
+RETRY_PICKS = 16
+"""How often a pod is picked until it is one that has not failed the request: the dead are the least busy."""
 EJECT_AFTER = 3
 EJECTED_FOR = "5s"
 """After how many failed connections in a row a pod is left alone, and for how long at first."""

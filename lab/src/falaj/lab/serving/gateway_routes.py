@@ -206,7 +206,7 @@ def _retries(route: Manifest, attempt: float | None) -> dict[str, Any]:
                 },
             }
         ],
-        "host_selection_retry_max_attempts": 3,
+        "host_selection_retry_max_attempts": limits.RETRY_PICKS,
         **({"per_try_timeout": f"{attempt:g}s"} if attempt else {}),
     }
 

@@ -1,7 +1,7 @@
 """What the lab's gateway says of the objects that it serves, as conditions of the Gateway API."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from falaj.lab.serving.gateway_objects import CONTROLLER, GROUP, KINDS, Manifest
@@ -71,6 +71,20 @@ def gateway_state(gateway: Manifest, listeners: Sequence[ListenerState], loopbac
         "listeners": [_listener(gateway, each) for each in listeners],
     }
     return State(KINDS["Gateway"].status_path(gateway), gateway, wanted)
+
+
+def not_taken(state: State) -> State:
+    """Return the state of a Gateway, or of anything else, while Envoy has not taken what was written for it."""
+    if state.manifest["kind"] != "Gateway":
+        return state
+
+    def pending(_: tuple[Any, ...], condition: Mapping[str, Any]) -> Mapping[str, Any]:
+        if (condition["type"], condition["status"]) != ("Programmed", "True"):
+            return condition
+        why = "Envoy has not taken the configuration; see `falaj-lab logs envoy`"
+        return {**condition, "status": "False", "reason": "Pending", "message": why}
+
+    return replace(state, wanted=_with_conditions(state.wanted, pending))
 
 
 def route_state(path: str, route: Manifest, parents: Sequence[ParentState]) -> State:
