@@ -264,6 +264,39 @@ def test_rolling_back_to_any_version_is_one_command_and_twice_the_same_as_once(c
     assert cluster.patches == [template(cluster, 2)]
 
 
+def test_a_version_that_was_given_up_is_not_gone_back_to_unless_it_is_spelled_out(
+    world: World, cluster: FakeCluster, run: Any
+) -> None:
+    """Argo's rollback window would let its pods in again unseen."""
+    log = AuditLog(world.store, "income")
+    log.append({"what": "refused", "service": "vision/income", "version": 2, "stable": 1, "why": "error-rate failed"})
+    cluster.settle(stable=4)
+    with pytest.raises(
+        RefusedError, match=r"--to must not be a version that the service gave up \(error-rate failed\)"
+    ):
+        run("rollback", "--to", "2", "--why", "x")
+    run("rollback", "--to", "3", "--why", "4 is biased")
+    cluster.settle(stable=3)
+    with pytest.raises(RefusedError, match=r"gave up \(4 is biased\), unless --although-refused says so"):
+        run("rollback", "--to", "4", "--why", "x")
+    run("rollback", "--to", "4", "--why", "it was not", "--although-refused")
+    assert cluster.patches == [template(cluster, 3), template(cluster, 4)]
+    cluster.settle(stable=4, canary=3)
+    run("rollback", "--why", "back to what is stable")
+    cluster.settle(stable=4)
+    log.append({"what": "served", "service": "vision/income", "version": 2, "stable": 2})
+    run("rollback", "--to", "2", "--why", "it was served since then")
+
+
+def test_a_version_that_a_service_refused_is_not_tried_again_as_it_is(
+    world: World, cluster: FakeCluster, run: Any
+) -> None:
+    cluster.settle(stable=2, canary=1, abort=True, message="RolloutAborted")
+    with pytest.raises(RefusedError, match="must not be given version 1 again, which it refused"):
+        run("publish", str(world.folder))
+    assert cluster.patches == []
+
+
 def test_a_rollback_without_analyses_waits_for_the_controller_before_it_promotes(
     cluster: FakeCluster, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,9 @@ def deploy(cluster: Cluster, model: str, release: Release, record: Record, *, ne
     found = standing(cluster, rollout)
     check_model(cluster.service, rollout, model)
     if (found.wanted_version, found.wanted_digest) == (release.version, release.manifest_digest):
+        if found.aborted:
+            remedy = f"must not be given version {release.version} again, which it refused: publish a better model"
+            raise RefusedError("--service", f"{cluster.service}: {found.message}", remedy)
         return False
     if not new and found.wanted_version is not None and found.wanted_version > release.version:
         remedy = f"must not go back by publishing: this model is version {release.version} already, "

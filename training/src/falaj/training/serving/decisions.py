@@ -40,6 +40,24 @@ def decision(found: Standing, events: Sequence[Recorded]) -> Event | None:
     }
 
 
+def refusal(service: str, version: int, events: Sequence[Recorded]) -> str | None:
+    """Return why a service gave a version up, by Argo's analyses or by a person.
+
+    None where it never did, or where it was asked for or served again since then.
+    """
+    why: str | None = None
+    for each in events:
+        told = each.event or {}
+        if told.get("service") != service:
+            continue
+        what, about = told.get("what"), told.get("version")
+        if (what == REFUSED and about == version) or (what == "rollback" and told.get("from") == version != about):
+            why = str(told.get("why") or "no reason was recorded")
+        elif about == version and what in (DEPLOY, SERVED, "rollback"):
+            why = None
+    return why
+
+
 def _last(service: str, version: int, events: Sequence[Recorded]) -> str | None:
     """Return what was decided last of a version, since it was asked for last."""
     for each in reversed(events):

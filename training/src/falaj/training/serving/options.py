@@ -27,7 +27,8 @@ Key = Annotated[
 PublicKey = Annotated[Path, typer.Option(metavar="FILE", help="Public key (PEM) that must have signed the model.")]
 VerdictKey = Annotated[Path | None, typer.Option(metavar="FILE", help="That of the gate, where it is another.")]
 Region = Annotated[
-    str | None, typer.Option(envvar="FALAJ_REGION", help="Region that the data stays in; an AWS KMS key needs it.")
+    str | None,
+    typer.Option(envvar=["FALAJ_REGION", "AWS_REGION"], help="Region that the data stays in; an AWS KMS key needs it."),
 ]
 Service = Annotated[str, typer.Option("--service", metavar="NAMESPACE/NAME", help="The service's Argo Rollout.")]
 AnyService = Annotated[

@@ -15,7 +15,7 @@ from falaj.training.serving import standing as standings
 from falaj.training.serving.audit import AuditLog, Recorded, broken_links
 from falaj.training.serving.caller import caller
 from falaj.training.serving.cluster import Cluster
-from falaj.training.serving.decisions import decision
+from falaj.training.serving.decisions import decision, refusal
 from falaj.training.serving.options import (
     NOT_SERVED,
     AnyService,
@@ -102,13 +102,17 @@ def rollback(
     skip_analysis: Annotated[
         bool, typer.Option("--skip-analysis", help="Go to the version at once, without steps and analyses.")
     ] = False,
+    although_refused: Annotated[
+        bool, typer.Option("--although-refused", help="Go to a version that the service gave up before.")
+    ] = False,
     region: Region = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
     """Go back to an earlier version. An update that runs is aborted: all traffic is back at the stable version at once.
 
-    Another version than the stable one is then tried by the service's steps, unless --skip-analysis says otherwise.
+    Another version than the stable one is then tried by the service's steps, unless Argo's rollback window covers it or
+    --skip-analysis says otherwise. A version that the service gave up before is refused.
 
     \b
     Examples:
@@ -126,6 +130,11 @@ def rollback(
     events = log.events()
     number = wanted if wanted is not None else _before(found, events)
     release = releases.release(number, place, events)
+    given_up = refusal(service, number, events)
+    is_stable = found.stable is not None and found.stable.version == number
+    if given_up is not None and not although_refused and not is_stable:
+        remedy = f"must not be a version that the service gave up ({given_up}), unless --although-refused says so"
+        raise RefusedError("--to", number, remedy)
     who = caller(place.store, cluster.user())
     record = recorder(log, who, name)
     changed = changes.rollback(cluster, found, release, record, why=reason, skip_analysis=skip_analysis)
