@@ -12,6 +12,13 @@ ARGS = {
     "image": f"registry.example/nvidia/tritonserver@{DIGEST}",
     "model_repository": "s3://models/vision",
 }
+POOL = {
+    "pool_name": "mig",
+    "node_labels": {"pool": "mig", "falaj.dev/tenant": "vision"},
+    "resource": "nvidia.com/mig-1g.18gb",
+    "max_gpus": 8,
+    "gpu_model": "H200",
+}
 
 
 @pytest.fixture
@@ -105,7 +112,20 @@ def test_it_serves_in_the_tenants_namespace_under_the_tenants_labels(run, engine
             "detector.image must be an image by digest, registry/repository@sha256:<64 hex digits>"
             f" (got 'tritonserver@{DIGEST}')",
         ),
-        ({"gpus": 0}, "detector.gpus must be a whole number from 1 to 16 (got 0)"),
+        ({"gpus": 17}, "detector.gpus must be a whole number from 0 to 16 (got 17)"),
+        (
+            {"memory": "2Gi"},
+            "detector.memory must be more than what models, cache, /tmp and shared memory take of it, 2Gi (got '2Gi')",
+        ),
+        (
+            {"ready_timeout": "5 minutes"},
+            "detector.ready_timeout must be a duration such as 90s, 5m or 1h (got '5 minutes')",
+        ),
+        (
+            {"pool": "inference", "gpu_pool": POOL},
+            "detector.pool must be left out where gpu_pool tells which one it is (got 'inference')",
+        ),
+        ({"rate_limits": {"copies": 0}}, "detector.rate_limits.copies must be a whole number from 1 to 10000 (got 0)"),
         ({"replicas": 0}, "detector.replicas must be a whole number from 1 to 1000 (got 0)"),
         ({"clients": {}}, "detector.clients must name at least one label, else every pod could call (got {})"),
     ],
@@ -125,3 +145,68 @@ def test_serving_is_production_work_unless_it_says_otherwise(made):
 def test_a_tier_that_does_not_exist_is_refused(made):
     with pytest.raises(ConfigError, match=r"detector.tier must be among the tiers scavenger.*got 'urgent'"):
         made({"tier": "urgent"})
+
+
+def test_partitions_of_gpus_are_asked_for_under_the_pools_name_in_a_pool_kept_for_the_tenant(made):
+    pod = made({"gpu_pool": POOL}).one("Deployment")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["resources"]["limits"] == {"memory": "16Gi", "nvidia.com/mig-1g.18gb": "1"}
+    assert pod["nodeSelector"] == POOL["node_labels"]
+    assert {"key": "falaj.dev/tenant", "operator": "Equal", "value": "vision", "effect": "NoSchedule"} in pod[
+        "tolerations"
+    ]
+
+
+def test_a_small_model_is_served_on_cpus_without_a_gpu_node(made):
+    taint = {"key": "falaj.dev/small", "value": "true"}
+    pod = made({"gpus": 0, "node_labels": {"small": "yes"}, "taints": [taint]}).one("Deployment")["spec"]["template"][
+        "spec"
+    ]
+    (container,) = pod["containers"]
+    assert container["resources"]["limits"] == {"memory": "16Gi"}
+    assert pod["nodeSelector"] == {"small": "yes"}
+    assert pod["tolerations"] == [
+        {"key": "falaj.dev/small", "operator": "Equal", "value": "true", "effect": "NoSchedule"}
+    ]
+
+
+def test_triton_is_told_what_it_may_do_and_nothing_is_guessed(made):
+    (container,) = made().one("Deployment")["spec"]["template"]["spec"]["containers"]
+    assert {"--exit-on-error=true", "--disable-auto-complete-config", "--metrics-config=summary_latencies=true"} <= {
+        *container["args"]
+    }
+    assert "--model-repository=s3://models/vision" in container["args"]
+    assert not any("rate-limit" in each or "cache" in each or "max-input" in each for each in container["args"])
+
+
+def test_cache_rate_limiter_and_largest_request_are_said_in_triton_s_words(made):
+    change = {
+        "response_cache": "512Mi",
+        "rate_limits": {"copies": 4},
+        "largest_request": "8Mi",
+        "auto_complete_config": True,
+    }
+    (container,) = made(change).one("Deployment")["spec"]["template"]["spec"]["containers"]
+    assert {
+        "--cache-config=local,size=536870912",
+        "--rate-limit=execution_count",
+        "--rate-limit-resource=copies:4",
+        "--http-max-input-size=8388608",
+    } <= {*container["args"]}
+    assert "--disable-auto-complete-config" not in container["args"]
+
+
+def test_clients_cannot_load_models_since_the_key_is_the_pods_uid(made):
+    (container,) = made().one("Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["env"] == [{"name": "POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}]
+    for flag in ("--http-restricted-api", "--grpc-restricted-protocol"):
+        (said,) = (each for each in container["args"] if each.startswith(flag))
+        apis, _, key = said.removeprefix(f"{flag}=").partition(":")
+        assert {"model-repository", "shared-memory", "trace", "logging"} == {*apis.split(",")}
+        assert key == "falaj-closed=$(POD_UID)"
+
+
+def test_without_a_strategy_nothing_of_argo_or_of_a_gateway_is_needed(made):
+    engine = made()
+    assert not [each.typ for each in engine.made if ".io/v1" in each.typ and "argoproj" in each.typ]
+    assert not [each.typ for each in engine.made if "gateway.networking" in each.typ or "coreos" in each.typ]

@@ -17,6 +17,7 @@ NEEDS_MORE = {
         "sla-scheduler",
         "tenant",
         "training-job",
+        "triton-canary",
     ),
 }
 """Examples of what is not AWS; tests of their own bring them up."""

@@ -49,7 +49,10 @@ from falaj.components.regime import Regime
 from falaj.components.region_guard import Reachable, RegionGuard, RegionGuardArgs, RegionGuardMode
 from falaj.components.residency_key import ExternalKey, KeyOrigin, ResidencyKey, ResidencyKeyArgs
 from falaj.components.retention import StoreKind
+from falaj.components.rollout_analysis import Analysis, QualityMetric
+from falaj.components.rollout_strategies import BlueGreen, Canary, CanaryStep, RolloutStrategy, Shadow
 from falaj.components.secrets_vault import SecretsVault, SecretsVaultArgs
+from falaj.components.serving_scaling import Autoscaler, Autoscaling
 from falaj.components.shared_file_system import FileSystemKind, SharedFileSystem, SharedFileSystemArgs
 from falaj.components.sla_scheduler import SlaScheduler, SlaSchedulerArgs
 from falaj.components.sweep_job import SweepJob, SweepJobArgs
@@ -68,14 +71,20 @@ from falaj.components.vault_policies import PipelineStage
 
 __all__ = [
     "Addon",
+    "Analysis",
     "AuditBy",
     "AuditDevice",
     "AuditTrail",
     "AuditTrailArgs",
     "AutoscaledPool",
+    "Autoscaler",
+    "Autoscaling",
     "Backup",
     "BackupArgs",
     "BackupResource",
+    "BlueGreen",
+    "Canary",
+    "CanaryStep",
     "CapacityType",
     "Classification",
     "Cluster",
@@ -132,6 +141,7 @@ __all__ = [
     "Ownership",
     "PipelineStage",
     "PoolRef",
+    "QualityMetric",
     "QueuePool",
     "QueueTenant",
     "Queueing",
@@ -146,11 +156,13 @@ __all__ = [
     "Reservation",
     "ResidencyKey",
     "ResidencyKeyArgs",
+    "RolloutStrategy",
     "RootAuthority",
     "Scans",
     "SecretsVault",
     "SecretsVaultArgs",
     "Severity",
+    "Shadow",
     "Share",
     "SharedFileSystem",
     "SharedFileSystemArgs",

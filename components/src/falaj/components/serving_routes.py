@@ -1,0 +1,174 @@
+"""How requests come to a service: by routes of a gateway that knows each client, or from named pods beside it.
+
+Written after ``gateway.networking.k8s.io/v1``. Who may call is an annotation: the lab's gateway holds clients to it by
+their certificates; in a cluster a SecurityPolicy of Envoy Gateway has to say the same.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from falaj.components.checks import dns_label
+from falaj.components.errors import ConfigError
+from falaj.components.rollout_strategies import Strategy, grpc_route, shadow_service
+from falaj.components.tenant_network import NAMESPACE_NAME
+from falaj.components.triton_pod import GRPC, HTTP, METRICS
+
+CLIENTS = "falaj.dev/clients"
+"""Annotation of a route: subject alternative names, separated by commas, of the certificates of those who may call."""
+ROUTE_API = "gateway.networking.k8s.io/v1"
+PREVIEW = "falaj-preview"
+"""Header of requests that are to see the new version before it has any others."""
+
+_GATEWAY = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?/[a-z]([a-z0-9-]*[a-z0-9])?")
+_NAME = re.compile(r"(spiffe://)?[a-zA-Z0-9][\w./-]*")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may call, and by which way."""
+
+    pods: Mapping[str, str] | None
+    """Labels of the tenant's pods that call without a gateway."""
+    gateway: tuple[str, str] | None
+    """Namespace and name of the gateway."""
+    clients: Sequence[str]
+    hosts: Sequence[str]
+    grpc_hosts: Sequence[str]
+
+
+def check_access(name: str, args: Mapping[str, Any], service: str) -> Access:
+    """Return who may call, refusing what would let anybody, or nobody."""
+    behind = ("client_names", "hostnames", "grpc_hostnames")
+    if "gateway" not in args:
+        for each in behind:
+            if each in args:
+                raise ConfigError(f"{name}.{each}", args[each], "must be left out unless gateway is given")
+        pods = args.get("clients", {"triton-client": service})
+        if not pods:
+            raise ConfigError(f"{name}.clients", pods, "must name at least one label, else every pod could call")
+        return Access(dict(pods), None, (), (), ())
+    if "clients" in args:
+        remedy = "must be left out behind a gateway, through which pods call too"
+        raise ConfigError(f"{name}.clients", args["clients"], remedy)
+    if not _GATEWAY.fullmatch(args["gateway"]):
+        raise ConfigError(f"{name}.gateway", args["gateway"], "must be a gateway as NAMESPACE/NAME")
+    namespace, _, gateway = str(args["gateway"]).partition("/")
+    clients = list(args.get("client_names", []))
+    if not clients:
+        remedy = "must name at least one client by its certificate's name: none is allowed unnamed"
+        raise ConfigError(f"{name}.client_names", clients, remedy)
+    for each in clients:
+        if not _NAME.fullmatch(each):
+            remedy = "must be names of certificates without wildcards, such as web.vision.svc or spiffe://vision/web"
+            raise ConfigError(f"{name}.client_names", each, remedy)
+    hosts, grpc_hosts = (check_hosts(f"{name}.{each}", args.get(each, [])) for each in behind[1:])
+    if both := set(hosts) & set(grpc_hosts):
+        remedy = "must differ from hostnames: a listener takes one kind of route for each name"
+        raise ConfigError(f"{name}.grpc_hostnames", sorted(both), remedy)
+    return Access(None, (dns_label(f"{name}.gateway", namespace), gateway), clients, hosts, grpc_hosts)
+
+
+def check_hosts(field: str, hosts: Sequence[str]) -> list[str]:
+    """Return host names, refusing wildcards, under which one service would answer for others."""
+    for each in hosts:
+        if not _HOST.fullmatch(each):
+            raise ConfigError(field, each, "must be host names such as detector.vision.svc, without wildcards")
+    return list(hosts)
+
+
+def ingress_rules(access: Access, metrics_namespace: str) -> list[k8s.networking.v1.NetworkPolicyIngressRuleArgsDict]:
+    """Return who may connect: the gateway's namespace or the tenant's own clients, and who scrapes the metrics."""
+    caller: k8s.networking.v1.NetworkPolicyPeerArgsDict
+    if access.gateway is not None:
+        caller = {"namespace_selector": {"match_labels": {NAMESPACE_NAME: access.gateway[0]}}}
+    else:
+        caller = {"pod_selector": {"match_labels": dict(access.pods or {})}}
+    return [
+        {"from_": [caller], "ports": [{"protocol": "TCP", "port": port} for port in (HTTP, GRPC)]},
+        {
+            "from_": [{"namespace_selector": {"match_labels": {NAMESPACE_NAME: metrics_namespace}}}],
+            "ports": [{"protocol": "TCP", "port": METRICS}],
+        },
+    ]
+
+
+def host_names(
+    access: Access, service: str, namespace: pulumi.Output[str]
+) -> tuple[pulumi.Output[list[str]], pulumi.Output[list[str]]]:
+    """Return the names under which the gateway has the service, over HTTP and over gRPC.
+
+    Unsaid, they are those for which the tenant may have certificates of Vault, ``<name>.<tenant>.svc``.
+    """
+
+    def named(given: Sequence[str], host: str) -> pulumi.Output[list[str]]:
+        return (
+            pulumi.Output.from_input(list(given)) if given else namespace.apply(lambda known: [f"{host}.{known}.svc"])
+        )
+
+    return named(access.hosts, service), named(access.grpc_hosts, grpc_route(service))
+
+
+def make_routes(
+    name: str,
+    service: str,
+    access: Access,
+    strategy: Strategy | None,
+    *,
+    metadata: Mapping[str, Any],
+    hosts: tuple[pulumi.Output[list[str]], pulumi.Output[list[str]]],
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """Attach an HTTPRoute and a GRPCRoute to the gateway."""
+    assert access.gateway is not None
+    namespace, gateway = access.gateway
+    words = {
+        CLIENTS: ",".join(access.clients),
+        # Argo owns the rules once it has set weights. What changes in them here still wins, with the weights of a
+        # service at rest, and Argo sets its own again the next time it looks.
+        "pulumi.com/patchForce": "true",
+    }
+    parents = [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": namespace, "name": gateway}]
+    weights = pulumi.ResourceOptions(ignore_changes=["spec.rules[*].backendRefs[*].weight"] if strategy else None)
+    for kind, route, port, names in (
+        ("HTTPRoute", service, HTTP, hosts[0]),
+        ("GRPCRoute", grpc_route(service), GRPC, hosts[1]),
+    ):
+        k8s.apiextensions.CustomResource(
+            f"{name}-{'grpc' if port == GRPC else 'http'}-route",
+            api_version=ROUTE_API,
+            kind=kind,
+            metadata={**metadata, "name": route, "annotations": words},
+            spec={"parentRefs": parents, "hostnames": names, "rules": route_rules(service, strategy, port)},
+            opts=pulumi.ResourceOptions.merge(opts, weights),
+        )
+
+
+def route_rules(service: str, strategy: Strategy | None, port: int) -> list[dict[str, Any]]:
+    """Return where requests go: to the service, and to a new version by weight, by mirror or by header."""
+    http = [{"path": {"type": "PathPrefix", "value": "/v2"}}]
+    rule: dict[str, Any] = {"matches": http} if port == HTTP else {}
+    if strategy is None:
+        return [rule | {"backendRefs": [_backend(service, port)]}]
+    new = strategy.second_service(service)
+    if strategy.kind == "blue_green":
+        header = {"headers": [{"type": "Exact", "name": PREVIEW, "value": "true"}]}
+        previewed = [each | header for each in http] if port == HTTP else [header]
+        return [
+            {"matches": previewed, "backendRefs": [_backend(new, port)]},
+            rule | {"backendRefs": [_backend(service, port)]},
+        ]
+    if strategy.kind == "shadow":
+        mirror = {"backendRef": _backend(shadow_service(service), port), "percent": strategy.mirror}
+        rule["filters"] = [{"type": "RequestMirror", "requestMirror": mirror}]
+    weighted = [_backend(service, port) | {"weight": 100}, _backend(new, port) | {"weight": 0}]
+    return [rule | {"backendRefs": weighted}]
+
+
+def _backend(service: str, port: int) -> dict[str, Any]:
+    return {"group": "", "kind": "Service", "name": service, "port": port}
