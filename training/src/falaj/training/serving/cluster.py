@@ -47,16 +47,12 @@ class Cluster:
     def patch(self, change: Object) -> Object:
         """Merge a change into the Rollout, and return it."""
         with self._asking("patch rollouts"):
-            return self._custom.patch_namespaced_custom_object(
-                *self._rollout, change, _content_type="application/merge-patch+json", _request_timeout=_TIMEOUT
-            )
+            return self._custom.patch_namespaced_custom_object(*self._rollout, change, _request_timeout=_TIMEOUT)
 
     def patch_status(self, change: Object) -> Object:
         """Merge a change into the Rollout's status, as Argo's own command line does."""
         with self._asking("patch rollouts/status"):
-            return self._custom.patch_namespaced_custom_object_status(
-                *self._rollout, change, _content_type="application/merge-patch+json", _request_timeout=_TIMEOUT
-            )
+            return self._custom.patch_namespaced_custom_object_status(*self._rollout, change, _request_timeout=_TIMEOUT)
 
     def replica_sets(self, hashes: Sequence[str]) -> Sequence[Object]:
         """Return the Rollout's ReplicaSets with these hashes."""
