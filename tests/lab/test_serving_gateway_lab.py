@@ -4,45 +4,30 @@ import functools
 import http.client
 import itertools
 import json
-import os
 import socket
-import subprocess
 import sys
-import urllib.request
 from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-import yaml
 from gateway_cases import (
     CLIENT,
     HOST,
-    Authority,
-    Made,
     authority,
     backend,
-    config_map,
-    gateway,
-    grpc_route,
     http_route,
     https,
     pod,
-    service,
-    thing,
     tls_secret,
 )
-from gateway_traffic import Client, Load, Pod, ask, until
+from gateway_lab import Serving, define_types, fill, process, serves
+from gateway_traffic import Load, Pod, ask, until
 
 from falaj.lab import tools
-from falaj.lab.loopback import apply
-from falaj.lab.serving import crds
 from falaj.lab.serving import gateway_limits as limits
-from falaj.lab.serving.gateway_objects import GROUP, KINDS
 from falaj.lab.serving.gateway_routes import IDEMPOTENT
 from falaj.lab.serving.gateway_watch import GatewayApi
 from falaj.lab.serving.services import envoy
@@ -51,56 +36,7 @@ from falaj.lab.testing import temporary_lab
 
 pytestmark = pytest.mark.lab
 
-TYPES = ("gatewayclasses", "gateways", "httproutes", "grpcroutes", "referencegrants")
 METHOD = "/inference.GRPCInferenceService"
-
-
-@dataclass
-class Serving:
-    """A lab that serves: its objects, its pods and its clients."""
-
-    lab: Lab
-    api: GatewayApi
-    authority: Authority
-    folder: Path
-    pods: dict[str, Pod]
-
-    def path(self, kind: str, namespace: str | None, name: str = "") -> str:
-        own = KINDS[kind] if kind in KINDS else KINDS["Pod"]
-        plural = own.plural if kind in KINDS else f"{kind.lower()}s"
-        return "/".join(filter(None, (own.api, f"namespaces/{namespace}" if namespace else "", plural, name)))
-
-    def make(self, *made: Made) -> None:
-        for each in made:
-            self.api.create(self.path(each["kind"], each["metadata"].get("namespace")), each)
-            if each["kind"] == "Pod":
-                path = self.path("Pod", "vision", each["metadata"]["name"])
-                self.api.patch(f"{path}/status", {"status": each["status"]})
-
-    def weigh(self, stable: int, canary: int) -> None:
-        """Give the two Services their shares of the requests."""
-        rules = http_route(backend("iris", weight=stable), backend("iris-canary", weight=canary))["spec"]["rules"]
-        self.api.patch(self.path("HTTPRoute", "vision", "iris"), {"spec": {"rules": rules}})
-
-    def client(self, *names: str, days: float = 1, by: Authority | None = None) -> Client:
-        """Return a client with a certificate of these names, or without one where there are none."""
-        signed = (by or self.authority).sign(*names, days=days) if names else None
-        return Client(self.port(), self.authority.pem, self.folder, signed)
-
-    def port(self) -> int:
-        return json.loads((self.lab.root / "data" / "envoy" / "ports.json").read_text())["gateways/serving:443"]
-
-    def conditions(self, kind: str, namespace: str, name: str) -> dict[str, str]:
-        """Return the reason of each condition, of a Gateway or of a route with one parent."""
-        status = self.api.get(self.path(kind, namespace, name)).get("status", {})
-        told = status["parents"][0] if status.get("parents") else status
-        return {each["type"]: each["reason"] for each in told.get("conditions", ())}
-
-    def metrics(self) -> str:
-        with urllib.request.urlopen(
-            f"http://127.0.0.1:{self.lab.ports()['envoy']}/stats/prometheus", timeout=10
-        ) as read:
-            return read.read().decode()
 
 
 @pytest.fixture(scope="module")
@@ -120,66 +56,6 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
             stack.enter_context(process(envoy(lab, {"envoy": tools.ensure(["envoy"])["envoy"].path})))
             until(functools.partial(serves, found), "an answer of the stable pod")
             yield found
-
-
-def define_types(lab: Lab, api: GatewayApi) -> None:
-    """Give the API server the types and the gateway's rights, without the other programs that serve."""
-    path = tools.ensure(["argo-gateway-api"])["argo-gateway-api"].path
-    assert path is not None
-    for name in TYPES:
-        text = (path.parent / "data" / "config" / "crd" / "standard" / f"{GROUP}_{name}.yaml").read_text()
-        apply(lab, crds.named(text), text)
-
-    def served() -> bool:
-        groups = {each["name"] for each in api.get("/apis")["groups"]}
-        return GROUP in groups and set(TYPES) <= {
-            each["name"] for version in ("v1", "v1beta1") for each in api.get(f"/apis/{GROUP}/{version}")["resources"]
-        }
-
-    until(served, "the types of the Gateway API")
-    for manifest in yaml.safe_load_all((Path(crds.__file__).parent / "rbac.yaml").read_text()):
-        apply(lab, manifest)
-
-
-def fill(serving: Serving) -> None:
-    for name in ("gateways", "vision"):
-        serving.make(thing("Namespace", name, None))
-    # Its controller, which makes it, does not run here.
-    serving.make(thing("ServiceAccount", "default", "vision"))
-    serving.make(
-        tls_secret(serving.authority.sign(HOST, server=True)),
-        config_map(serving.authority.pem),
-        service("iris"),
-        service("iris-canary"),
-        gateway(),
-        http_route(backend("iris", weight=100), backend("iris-canary", weight=0)),
-        grpc_route(backend("iris", 8001)),
-        pod("iris-0", "127.77.0.1", app="iris"),
-        pod("iris-canary-0", "127.77.0.2", app="iris-canary"),
-    )
-
-
-def serves(serving: Serving) -> bool:
-    try:
-        return serving.client(CLIENT).ask()[1].get("pod") == "stable"
-    except OSError:
-        return False
-
-
-class process(ExitStack):  # noqa: N801 - used as a function
-    """Run a program of the lab until the end of the block; what it says is shown when a test fails."""
-
-    def __init__(self, command: list[str]) -> None:
-        super().__init__()
-        self._command = command
-
-    def __enter__(self) -> "process":
-        super().__enter__()
-        environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-        running = subprocess.Popen(self._command, env=environment)
-        self.callback(running.wait, 20)
-        self.callback(running.terminate)
-        return self
 
 
 def test_gateway_and_routes_say_that_they_are_served(serving: Serving):
@@ -231,7 +107,7 @@ def test_metrics_tell_stable_and_canary_apart(weights: Serving):
     until(lambda: _pods(weights, 20) == {"canary": 20}, "the canary alone")
     with weights.client(CLIENT).channel() as channel:
         channel.unary_unary(f"{METHOD}/ModelInfer")(b"x", timeout=10)
-    text = weights.metrics()
+    text = weights.admin("/stats/prometheus")
     series = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
     # Both protocols of a Service count in the same series.
     assert len(set(series)) == len(series)
@@ -287,6 +163,22 @@ def test_a_body_that_is_too_large_is_refused_and_others_are_served_on(serving: S
     body: Any = iter([part] * ((limits.REQUEST_BYTES >> 20) + 1)) if chunked else largest + b"x"
     assert client.ask(body=body)[0] == 413
     assert client.ask()[0] == 200
+
+
+def test_bodies_that_never_end_are_passed_on_and_not_gathered(serving: Serving):
+    client, part = serving.client(CLIENT), b"100000\r\n" + b"x" * (1 << 20) + b"\r\n"
+    before = serving.memory()
+    with ExitStack() as stack:
+        for _ in range(16):
+            connection = stack.enter_context(client.connected())
+            connection.putrequest("POST", "/")
+            connection.putheader("Transfer-Encoding", "chunked")
+            connection.endheaders()
+            for _ in range(12):
+                connection.send(part)
+        # Of 192 MiB that came, what is kept to send a request again, and what is on its way.
+        assert serving.memory() - before < 64 << 20
+        assert client.ask()[0] == 200
 
 
 def test_headers_that_are_too_many_or_too_large_are_refused(serving: Serving):

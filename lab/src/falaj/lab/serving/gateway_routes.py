@@ -230,6 +230,9 @@ def _header_changes(filters: Sequence[Manifest]) -> dict[str, Any]:
 
 
 def _header(header: Mapping[str, str], action: str) -> dict[str, Any]:
+    if any(ord(sign) < 32 or ord(sign) == 127 for sign in header["value"]):
+        # Envoy would refuse the routes of everyone on the listener for it.
+        raise UnsupportedError(f"the header {header['name']} is given a value with control characters")
     # Envoy would read a percent sign as the begin of a variable.
     return {"header": {"key": header["name"], "value": header["value"].replace("%", "%%")}, "append_action": action}
 
