@@ -91,8 +91,8 @@ def publish_module(proxy: Path, module: str, version: str, files: dict[str, str]
             archive.writestr(f"{module}@{version}/{name}", text)
 
 
-def use_module(monkeypatch: pytest.MonkeyPatch, *patches: Patch, space: int = 1) -> None:
-    module = Module("hello", {"main.who": "world"}, patches, sources=space, compiled=space, programs=space)
+def use_module(monkeypatch: pytest.MonkeyPatch, *patches: Patch, space: int = 1, tags: tuple[str, ...] = ()) -> None:
+    module = Module("hello", {"main.who": "world"}, patches, sources=space, compiled=space, programs=space, tags=tags)
     table.recipe.cache_clear()
     for place in (build, table):
         monkeypatch.setattr(place, "modules", lambda: {"hello": module})
@@ -123,6 +123,29 @@ def test_files_of_its_module_are_kept_beside_a_command(go, quiet):
     kept = tool.cached.parent / "data"
     assert (kept / "cmd" / "hello" / "main.go").read_text() == MAIN
     assert (kept / "go.mod").read_text().startswith("module example.com/hello")
+
+
+def test_files_of_another_module_are_kept_where_that_is_named(go, quiet):
+    command = GoCommand("hello", "example.com/hello/cmd/hello", ("greeting.go",), "example.com/greeting")
+    tool = replace(hello(), made_from=command)
+    make(go, quiet, tool)
+    assert 'const Word = "hello"' in (tool.cached.parent / "data" / "greeting.go").read_text()
+
+
+def test_build_tags_of_a_module_decide_what_is_compiled(go, quiet, monkeypatch):
+    first = r"\A"
+    edits = (
+        Edit("greeting.go", first, r"//go:build !loud\n\n", 1),
+        Edit("loud.go", first, r"//go:build loud\n\n", 1),
+        Edit("loud.go", '"hello"', '"HELLO"', 1),
+    )
+    patch = Patch("example.com/greeting", {"loud.go": "greeting.go"}, edits)
+    use_module(monkeypatch, patch, tags=("loud",))
+    assert make(go, quiet) == "HELLO world"
+    loud = hello().cached
+    use_module(monkeypatch, patch)
+    assert make(go, quiet) == "hello world"
+    assert hello().cached != loud
 
 
 def test_no_c_compiler_is_needed(go, quiet, monkeypatch, tmp_path):

@@ -5,6 +5,7 @@ import io
 import re
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -262,6 +263,19 @@ def test_the_bridged_provider_is_built_for_the_listed_services_alone():
 def test_an_official_plugin_does_not_stand_in_for_the_bridged_one(tmp_path):
     program(tmp_path / "home/.pulumi/plugins/resource-aws-v7.51.1/pulumi-resource-aws", "exit 0")
     assert tools.resolve("aws-bridged").origin == "to build"
+
+
+def test_a_program_with_python_code_of_its_own_has_a_place_for_each_python_and_each_library(monkeypatch):
+    tool = find("tritonserver")
+    assert isinstance(tool.made_from, Wheel)
+    assert {library.distribution: library.version.partition(".")[0] for library in tool.made_from.beside} == {
+        "numpy": "1"
+    }
+    here = tool.folder
+    monkeypatch.setattr("falaj.lab.table.sys.version_info", (3, 99, 0))
+    assert tool.folder != here
+    newer = replace(tool.made_from, beside=(replace(tool.made_from.beside[0], version="1.99"),))
+    assert replace(tool, made_from=newer).folder != tool.folder
 
 
 def test_every_wheel_pins_whole_sha256_digests():

@@ -168,7 +168,7 @@ def kwok(lab: Lab, binaries: Binaries) -> list[str]:
     return [
         str(binaries["kwok"]),
         f"--kubeconfig={kubeconfig_path(lab, 'kwok')}",
-        # Where pods are processes, one node is another's to keep.
+        # Where pods are processes, one node is another's to keep. Nodes without any label KWOK does not see then.
         f"--manage-nodes-with-label-selector=!{PROCESSES}" if serves(lab) else "--manage-all-nodes",
         f"--node-lease-duration-seconds={NODE_LEASE}",
         f"--cidr={POD_CIDR}",

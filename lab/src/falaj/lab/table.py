@@ -96,7 +96,7 @@ class Tool:
                 return place
             case Wheel(beside=beside):
                 libraries = (f"{each.distribution}{each.version}" for each in beside)
-                python = f"python{sys.version_info.major}.{sys.version_info.minor}"
+                python = "python{}.{}".format(*sys.version_info)
                 return place.with_name("-".join((place.name, python, *libraries)))
 
 

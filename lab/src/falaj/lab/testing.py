@@ -64,17 +64,23 @@ class RunningLab:
 
 @contextmanager
 def temporary_lab(
-    root: Path, aws: str | None = None, only: Sequence[str] = (), authorizer: str | None = None
+    root: Path,
+    aws: str | None = None,
+    only: Sequence[str] = (),
+    authorizer: str | None = None,
+    *,
+    serving: bool = False,
 ) -> Generator[RunningLab]:
     """Run a lab in a folder that is removed afterwards; where its tools are missing, they are built first.
 
     ``aws`` says what serves the AWS types, as `falaj-lab up --aws` does, ``only`` which services run, ``authorizer``
-    what decides in the emulated AWS who may do what.
+    what decides in the emulated AWS who may do what, ``serving`` whether models can be served.
     """
     running = RunningLab(root)
     try:
         options = [*(("--aws", aws) if aws else ()), *(f"--only={name}" for name in only)]
         options += [f"--authorizer={authorizer}"] if authorizer else []
+        options += ["--serving"] if serving else []
         running.run("up", *options, timeout=1800)
         yield running
     finally:
