@@ -409,6 +409,13 @@ def test_what_is_decided_is_looked_at_again_and_again_also_while_the_cluster_is_
     assert looked == 3
 
 
+def test_whom_the_cluster_does_not_know_is_recorded_as_unknown(world: World, cluster: FakeCluster, run: Any) -> None:
+    cluster.settle(stable=4)
+    cluster.refuse = {"POST /apis/authentication.k8s.io": 403}
+    (event,) = run("rollback", "--to", "3", "--why", "x")
+    assert event["who"]["kubernetes"] == "unknown: the cluster answered 403"
+
+
 def test_history_says_which_versions_are_served(cluster: FakeCluster, run: Any) -> None:
     cluster.settle(stable=2, canary=4)
     told = json.loads(run("history", "--json"))["versions"]
@@ -425,5 +432,7 @@ def test_a_cluster_that_cannot_be_found_or_does_not_answer_is_told(
     with serving(FakeCluster({1: "sha256:" + "1" * 64}), tmp_path / "gone"):
         pass
     monkeypatch.setenv("HTTP_PROXY", "")
-    with pytest.raises(TrainingError, match="the cluster did not answer"):
-        raise CliRunner().invoke(app, [*ask, str(tmp_path / "gone")]).exception or AssertionError
+    store = ["--store", str(world.store.root), "--name", "income"]
+    for words in (ask, ["record", *store, *ask[1:]], ["rollback", "--why", "x", *store, *ask[1:]]):
+        with pytest.raises(TrainingError, match="the cluster did not answer"):
+            raise CliRunner().invoke(app, [*words, str(tmp_path / "gone")]).exception or AssertionError

@@ -79,11 +79,14 @@ class Cluster:
     def user(self) -> str:
         """Return whom the cluster takes the caller for; where it does not say, that it is unknown."""
         from kubernetes.client.exceptions import ApiException  # noqa: PLC0415 - an extra, see _api_client
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415 - what that client raises
 
         try:
             found = self._authentication.create_self_subject_review(self._review, _request_timeout=_TIMEOUT)
         except ApiException as error:
             return f"unknown: the cluster answered {error.status}"
+        except (HTTPError, OSError) as error:
+            return f"unknown: {type(error).__name__}"
         return str(self._plain(found)["status"]["userInfo"]["username"])
 
     @property
