@@ -75,6 +75,20 @@ def test_a_change_of_weights_touches_the_routes_alone(tmp_path: Path):
     assert {name for name in after if after[name] != before[name]} == {"routes/gateways_serving_https.json"}
 
 
+def test_a_gateway_that_starts_again_leaves_what_envoy_reads_as_it_is(tmp_path: Path):
+    lab = lab_at(tmp_path)
+    made = translate(*platform(), http_route(backend("iris")), folder=Files(lab).folder)
+
+    def written() -> dict[str, int]:
+        return {str(path): path.stat().st_ino for path in (lab.root / "data" / "envoy").rglob("*.json")}
+
+    Files(lab).write(made)
+    before = written()
+    Files(lab).write(made)
+    assert written() == before
+    assert len(before) == 6
+
+
 def test_keys_are_readable_by_the_owner_alone(tmp_path: Path):
     files = Files(lab_at(tmp_path))
     files.write(translate(*platform(), folder=files.folder))

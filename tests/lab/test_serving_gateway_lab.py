@@ -102,6 +102,18 @@ def test_no_request_fails_while_the_weights_change(weights: Serving):
     assert {status for status, _ in load.answers} == {200}
 
 
+def test_a_mirror_gets_copies_whose_answers_nobody_sees(weights: Serving):
+    mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": backend("iris-canary"), "percent": 100}}
+    rules = http_route(backend("iris"), filters=[mirror])["spec"]["rules"]
+    weights.api.patch(weights.path("HTTPRoute", "vision", "iris"), {"spec": {"rules": rules}})
+    copied, client = weights.pods["canary"].asked, weights.client(CLIENT)
+    until(lambda: client.ask("/seen")[0] == 200 and "/seen" in copied, "a copy")
+    with client.connected() as connection:
+        answers = Counter(ask(connection, "/copied")[1]["pod"] for _ in range(20))
+    assert answers == {"stable": 20}
+    until(lambda: copied.count("/copied") == 20, "all copies")
+
+
 def test_metrics_tell_stable_and_canary_apart(weights: Serving):
     weights.weigh(0, 100)
     until(lambda: _pods(weights, 20) == {"canary": 20}, "the canary alone")
