@@ -1,12 +1,13 @@
 """What the words of a container mean when it is a process."""
 
 import asyncio
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from falaj.lab.serving.expansion import ConfigError, Mount, expand, field, mapped, resource_field, variables
+from falaj.lab.serving.expansion import ConfigError, Mount, expand, field, mapped, quantity, resource_field, variables
 from falaj.lab.serving.node_api import NOT_FOUND, RefusedError
 
 MOUNTS = [Mount("/models", Path("/s/data/models")), Mount("/models/cache", Path("/s/cache")), Mount("/s", Path("/x"))]
@@ -80,6 +81,13 @@ def test_resources_are_told_in_the_units_that_are_asked_for_and_rounded_up() -> 
     assert resource_field(POD, {"resource": "limits.cpu", "divisor": "1m"}, "main") == "1500"
     with pytest.raises(ConfigError, match=r"no requests\.cpu"):
         resource_field(POD, {"resource": "requests.cpu"}, "main")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("2", 2), ("1.5", "1.5"), ("250m", "0.25"), ("3k", 3000), ("1Ki", 1024), ("2Gi", 2 << 30)]
+)
+def test_quantities_are_read_as_kubernetes_writes_them(text: str, value: int | str) -> None:
+    assert quantity(text) == Decimal(value)
 
 
 def test_variables_come_from_secrets_and_config_maps_and_later_ones_may_use_earlier_ones() -> None:

@@ -6,95 +6,32 @@ import os
 import signal
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
+from rich.console import Console
+from serving_pods import DEPLOYMENT, PYTHON, TRITON, Manifest, ask, is_ready, kubectl, one_pod, read, until
 
+from falaj.lab import tools
 from falaj.lab.serving.node_api import ensure_identity
 from falaj.lab.state import Lab
 from falaj.lab.testing import RunningLab, person, temporary_lab
 
 pytestmark = pytest.mark.lab
 
-DEADLINE = 60.0
-Manifest = dict[str, Any]
 
-SERVER = """
-import http.server, os, pathlib, signal, subprocess, sys, time
-folder = pathlib.Path(sys.argv[1])
-subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", str(folder)])
-def end(*_):
-    (folder / "ended").write_text("gracefully")
-    os._exit(0)
-signal.signal(signal.SIGTERM, end)
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        known = {"/told": (folder / "told").read_text(), "/pid": str(os.getpid()), "/home": os.environ["HOME"]}
-        text = known.get(self.path, "")
-        self.send_response(503 if self.path == "/ready" and (folder / "unready").exists() else 200)
-        self.end_headers()
-        self.wfile.write(text.encode())
-    def log_message(self, *_): pass
-http.server.ThreadingHTTPServer((os.environ["POD_IP"], 8000), Handler).serve_forever()
+ASKS = """
+import os, pathlib, ssl, sys, urllib.request as request
+own = pathlib.Path(sys.argv[1])
+url = "https://%(KUBERNETES_SERVICE_HOST)s:%(KUBERNETES_SERVICE_PORT)s/version" % os.environ
+headers = {"Authorization": "Bearer " + (own / "token").read_text()}
+context = ssl.create_default_context(cafile=own / "ca.crt")
+opener = request.build_opener(request.ProxyHandler({}), request.HTTPSHandler(context=context))
+told = opener.open(request.Request(url, headers=headers), timeout=10).read().decode()
+pathlib.Path("/dev/termination-log").write_text(told)
 """
-
-DEPLOYMENT: Manifest = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"name": "web"},
-    "spec": {
-        "replicas": 2,
-        "selector": {"matchLabels": {"app": "web"}},
-        "template": {
-            "metadata": {"labels": {"app": "web"}, "annotations": {"falaj.dev/model-version": "3"}},
-            "spec": {
-                "nodeSelector": {"falaj.dev/lab-processes": "true"},
-                "tolerations": [{"key": "falaj.dev/lab-processes", "operator": "Exists", "effect": "NoSchedule"}],
-                "terminationGracePeriodSeconds": 10,
-                "initContainers": [
-                    {
-                        "name": "fetch",
-                        "image": "registry.example/falaj/python:1",
-                        "args": ["-c", "import os; open('/models/told', 'w').write(os.environ['TOLD'])"],
-                        "env": [
-                            {
-                                "name": "VERSION",
-                                "valueFrom": {
-                                    "fieldRef": {"fieldPath": "metadata.annotations['falaj.dev/model-version']"}
-                                },
-                            },
-                            {"name": "WORD", "valueFrom": {"configMapKeyRef": {"name": "words", "key": "word"}}},
-                            {"name": "TOLD", "value": "$(WORD) $(VERSION)"},
-                        ],
-                        "volumeMounts": [{"name": "models", "mountPath": "/models"}],
-                    }
-                ],
-                "containers": [
-                    {
-                        "name": "server",
-                        "image": "registry.example/falaj/python:1",
-                        "args": ["-c", SERVER, "/models"],
-                        "ports": [{"name": "http", "containerPort": 8000}],
-                        "readinessProbe": {
-                            "httpGet": {"path": "/ready", "port": "http"},
-                            "periodSeconds": 1,
-                            "failureThreshold": 2,
-                        },
-                        "volumeMounts": [{"name": "models", "mountPath": "/models"}],
-                        "resources": {"limits": {"nvidia.com/gpu": "1"}},
-                    }
-                ],
-                "volumes": [{"name": "models", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}}],
-            },
-        },
-    },
-}
 
 
 class KubeletProcess:
@@ -105,7 +42,7 @@ class KubeletProcess:
         self.start()
 
     def start(self) -> None:
-        with (self.root / "logs" / "kubelet.log").open("ab") as log:
+        with (self.root / "logs" / "lab-kubelet.log").open("ab") as log:
             command = [sys.executable, "-P", "-m", "falaj.lab.serving.kubelet", str(self.root)]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=person())
 
@@ -132,35 +69,8 @@ def kubelet(lab: RunningLab) -> Iterator[KubeletProcess]:
             started.stop()
 
 
-def kubectl(lab: RunningLab, *arguments: str, stdin: object = None) -> str:
-    done = subprocess.run(
-        [lab.root / "bin" / "kubectl", *arguments],
-        env=lab.env,
-        input=json.dumps(stdin) if stdin else None,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def until(lab: RunningLab, condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        if time.monotonic() > deadline:
-            log = (lab.root / "logs" / "kubelet.log").read_text()[-3000:]
-            pytest.fail(f"{what} did not come to pass\n{kubectl(lab, 'get', 'pods', '-o', 'yaml')[-6000:]}\n{log}")
-        time.sleep(0.2)
-
-
 def pods(lab: RunningLab) -> list[Manifest]:
-    return json.loads(kubectl(lab, "get", "pods", "-l", "app=web", "-o", "json"))["items"]
-
-
-def is_ready(pod: Manifest) -> bool:
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", []))
+    return read(lab, "pods", "-l", "app=web")["items"]
 
 
 def ready(lab: RunningLab) -> list[Manifest]:
@@ -168,9 +78,7 @@ def ready(lab: RunningLab) -> list[Manifest]:
 
 
 def get(pod: Manifest, path: str) -> str:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"http://{pod['status']['podIP']}:8000{path}", timeout=5) as answer:
-        return answer.read().decode()
+    return ask(f"http://{pod['status']['podIP']}:8000{path}")
 
 
 def server(pod: Manifest) -> Manifest:
@@ -270,14 +178,11 @@ def test_a_killed_kubelet_takes_its_processes_along_and_the_next_one_starts_them
 
 
 def test_an_image_that_nothing_stands_in_for_is_told_as_one_that_cannot_be_pulled(deployed: RunningLab) -> None:
-    template = DEPLOYMENT["spec"]["template"]["spec"]
-    container = {"name": "main", "image": "registry.example/nginx:1"}
-    spec = {name: template[name] for name in ("nodeSelector", "tolerations")} | {"containers": [container]}
-    kubectl(deployed, "apply", "-f", "-", stdin={"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "alien"},
-                                                 "spec": spec})  # fmt: skip
+    alien = one_pod("alien", containers=[{"name": "main", "image": "registry.example/nginx:1"}])
+    kubectl(deployed, "apply", "-f", "-", stdin=alien)
 
     def waiting() -> Manifest:
-        told = json.loads(kubectl(deployed, "get", "pod", "alien", "-o", "json"))["status"]
+        told = read(deployed, "pod", "alien")["status"]
         return told.get("containerStatuses", [{}])[0].get("state", {}).get("waiting", {})
 
     until(deployed, lambda: waiting().get("reason") == "ErrImagePull", "a refused image")
@@ -286,34 +191,28 @@ def test_an_image_that_nothing_stands_in_for_is_told_as_one_that_cannot_be_pulle
 
 
 def test_a_program_reaches_the_api_server_as_its_service_account(deployed: RunningLab) -> None:
-    template = DEPLOYMENT["spec"]["template"]["spec"]
-    asks = (
-        "import os, pathlib, ssl, sys, urllib.request as request\n"
-        "own = pathlib.Path(sys.argv[1])\n"
-        "url = 'https://%(KUBERNETES_SERVICE_HOST)s:%(KUBERNETES_SERVICE_PORT)s/version' % os.environ\n"
-        "headers = {'Authorization': 'Bearer ' + (own / 'token').read_text()}\n"
-        "context = ssl.create_default_context(cafile=own / 'ca.crt')\n"
-        "opener = request.build_opener(request.ProxyHandler({}), request.HTTPSHandler(context=context))\n"
-        "told = opener.open(request.Request(url, headers=headers), timeout=10).read().decode()\n"
-        "pathlib.Path('/dev/termination-log').write_text(told)\n"
-    )
-    container = {
-        "name": "main",
-        "image": "registry.example/falaj/python:1",
-        "args": ["-c", asks, "/var/run/secrets/kubernetes.io/serviceaccount"],
-    }
-    spec = {name: template[name] for name in ("nodeSelector", "tolerations")}
-    spec |= {"containers": [container], "restartPolicy": "Never"}
-    kubectl(deployed, "apply", "-f", "-", stdin={"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "asks"},
-                                                 "spec": spec})  # fmt: skip
+    container = {"name": "main", "image": PYTHON, "args": ["-c", ASKS, "/var/run/secrets/kubernetes.io/serviceaccount"]}
+    kubectl(deployed, "apply", "-f", "-", stdin=one_pod("asks", containers=[container], restartPolicy="Never"))
 
     def told() -> Manifest:
-        return json.loads(kubectl(deployed, "get", "pod", "asks", "-o", "json"))["status"]
+        return read(deployed, "pod", "asks")["status"]
 
     until(deployed, lambda: told()["phase"] in {"Succeeded", "Failed"}, "the end of a pod")
     assert told()["phase"] == "Succeeded", told()
     assert '"gitVersion"' in told()["containerStatuses"][0]["state"]["terminated"]["message"]
     kubectl(deployed, "delete", "pod", "asks", "--timeout=30s")
+
+
+def test_triton_answers_at_the_address_of_its_pod_with_the_model_that_was_fetched(deployed: RunningLab) -> None:
+    tools.ensure(["tritonserver"], Console(stderr=True))
+    kubectl(deployed, "apply", "-f", "-", stdin=TRITON)
+    until(deployed, lambda: is_ready(read(deployed, "pod", "triton")), "a ready Triton")
+    address = read(deployed, "pod", "triton")["status"]["podIP"]
+    given = {"name": "given", "shape": [2], "datatype": "FP32", "data": [1.5, 4]}
+    answer = json.loads(ask(f"http://{address}:8000/v2/models/double/infer", {"inputs": [given]}))
+    assert answer["outputs"][0]["data"] == [3.0, 8.0]
+    assert 'nv_inference_request_success{model="double",version="1"} 1' in ask(f"http://{address}:8002/metrics")
+    kubectl(deployed, "delete", "pod", "triton", "--timeout=60s")
 
 
 def test_scaled_to_nothing_the_processes_end_with_grace_and_leave_nothing(

@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from falaj.lab.processes import record
-from falaj.lab.serving.sessions import Sessions, end_recorded, members
+from falaj.lab.serving.leftovers import end_recorded, members
+from falaj.lab.serving.sessions import Sessions
 
 DEADLINE = 30.0
 PARENT = """

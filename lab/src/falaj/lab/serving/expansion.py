@@ -9,13 +9,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from kubernetes.utils.quantity import parse_quantity
-
 from falaj.lab.errors import LabError
 from falaj.lab.serving.node_api import NODE, NOT_FOUND, Manifest, NodeApi, RefusedError
 
 HOST = "127.0.0.1"
 """Address of the node."""
+_UNITS = {
+    "": Decimal(1),
+    "m": Decimal("0.001"),
+    **{unit: Decimal(1000) ** power for power, unit in enumerate("kMGTPE", 1)},
+    **{f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)},
+}
 _REFERENCE = re.compile(r"\$(?:(\$)|\(([^()]*)\))")
 _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 
@@ -78,13 +82,19 @@ def resource_field(pod: Manifest, reference: Manifest, container: str) -> str:
     """Return a request or limit of a container, in units of the divisor, rounded up."""
     kind, _, name = reference["resource"].partition(".")
     wanted = reference.get("containerName", container)
-    spec = next(each for each in pod["spec"]["containers"] + pod["spec"].get("initContainers", [])
-                if each["name"] == wanted)  # fmt: skip
+    every = pod["spec"]["containers"] + pod["spec"].get("initContainers", [])
+    spec = next(each for each in every if each["name"] == wanted)
     amount = spec.get("resources", {}).get(kind, {}).get(name)
     if amount is None:
         raise ConfigError(f"{wanted} has no {reference['resource']}, and its node says nothing true of its own")
-    divisor = parse_quantity(reference.get("divisor", "1"))
-    return str(math.ceil(parse_quantity(amount) / (divisor or Decimal(1))))
+    divisor = quantity(reference.get("divisor", "1"))
+    return str(math.ceil(quantity(amount) / (divisor or Decimal(1))))
+
+
+def quantity(text: str) -> Decimal:
+    """Return what a Kubernetes quantity says; its own client's function loads all of that client."""
+    number = text.rstrip("".join(_UNITS))
+    return Decimal(number) * _UNITS[text.removeprefix(number)]
 
 
 async def variables(api: NodeApi, pod: Manifest, container: Manifest, address: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from falaj.lab.serving.sessions import end_recorded
+from falaj.lab.serving.leftovers import end_recorded
 
 
 def main() -> None:

@@ -20,11 +20,12 @@ from falaj.lab.errors import LabError
 from falaj.lab.serving import pod_logs
 from falaj.lab.serving.addresses import Addresses
 from falaj.lab.serving.events import Events
+from falaj.lab.serving.leftovers import end_recorded
 from falaj.lab.serving.node_api import NODE, TROUBLE, Manifest, NodeApi
 from falaj.lab.serving.own_node import LEASE, claims_of, register, renew
 from falaj.lab.serving.pods import Place, Worker
 from falaj.lab.serving.preparation import Machine
-from falaj.lab.serving.sessions import Sessions, end_recorded
+from falaj.lab.serving.sessions import Sessions
 from falaj.lab.state import Lab
 
 STATUS = 60.0

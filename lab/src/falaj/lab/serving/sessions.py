@@ -7,7 +7,6 @@ the guard, a process beside the kubelet, ends it by the records that are kept he
 import asyncio
 import contextlib
 import json
-import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
@@ -15,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import psutil
-
-from falaj.lab.processes import SAME, Record, record
+from falaj.lab.processes import Record, record
+from falaj.lab.serving.leftovers import end_members
 from falaj.lab.state import write_private
 from falaj.lab.supervisor import die_with_me
 
@@ -91,38 +89,3 @@ class Sessions:
             self._guard.stdin.close()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._guard.wait(), PATIENCE)
-
-
-def end_recorded(folder: Path) -> int:
-    """End all that the records in a folder name, and forget them; return how many processes that were."""
-    ended = 0
-    for path in folder.iterdir():
-        if path.name.isdecimal():
-            ended += end_members(json.loads(path.read_text()))
-            path.unlink(missing_ok=True)
-    return ended
-
-
-def end_members(session: Record) -> int:
-    """Kill every process of a session, also those that are started meanwhile; return how many there were."""
-    ended = 0
-    while found := members(session):
-        for process in found:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        psutil.wait_procs(found, timeout=1)
-        ended += len(found)
-    return ended
-
-
-def members(session: Record) -> list[psutil.Process]:
-    """Return the living processes of a session; one that is younger than its first process, or it is another's."""
-    found: list[psutil.Process] = []
-    for pid in psutil.pids():
-        with contextlib.suppress(OSError, psutil.Error):
-            if os.getsid(pid) == session["pid"]:
-                process = psutil.Process(pid)
-                older = process.create_time() < session["created"] - SAME
-                if not older and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-    return found

@@ -1,0 +1,68 @@
+"""A lab that serves: pods that are processes on the node that KWOK leaves alone, beside nodes that KWOK plays."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from serving_pods import SERVES, Manifest, is_ready, kubectl, read, until
+
+from falaj.lab.testing import RunningLab, temporary_lab
+
+pytestmark = pytest.mark.lab
+
+PLAYED: Manifest = {
+    "apiVersion": "v1",
+    "kind": "Node",
+    "metadata": {"name": "played", "labels": {"kubernetes.io/hostname": "played"}},
+    "status": {name: {"cpu": "8", "memory": "8Gi", "pods": "10"} for name in ("capacity", "allocatable")},
+}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
+    only = ["kwok", "kube-scheduler", "kube-controller-manager"]
+    with temporary_lab(tmp_path_factory.mktemp("pods") / "state", only=only, serving=True) as running:
+        yield running
+
+
+def test_kwok_plays_other_nodes_and_leaves_the_one_with_processes_alone(lab: RunningLab) -> None:
+    kubectl(lab, "apply", "-f", "-", stdin=PLAYED)
+    kubectl(lab, "apply", "-f", "-", stdin=SERVES)
+    until(lab, lambda: is_ready(read(lab, "pod", "serves")), "a pod that serves")
+    until(lab, lambda: is_ready(read(lab, "node", "played")), "a node that KWOK plays")
+    kubectl(lab, "run", "played", "--image=registry.example/anything:1")
+    until(lab, lambda: is_ready(read(lab, "pod", "played")), "a pod that KWOK plays")
+    assert read(lab, "pod", "played")["spec"]["nodeName"] == "played"
+    processes = read(lab, "node", "processes")
+    assert processes["status"]["nodeInfo"]["containerRuntimeVersion"].startswith("process://")
+    assert processes["status"]["allocatable"]["nvidia.com/gpu"] == "8"
+    own = read(lab, "pod", "serves")["status"]
+    assert own["podIP"].startswith("127.1.")
+    assert own["containerStatuses"][0]["containerID"].startswith("process://")
+
+
+def test_a_killed_kubelet_comes_back_with_its_pods(lab: RunningLab) -> None:
+    os.kill(lab.status()["lab-kubelet"]["pid"], signal.SIGKILL)
+
+    def again() -> bool:
+        pod = read(lab, "pod", "serves")
+        return is_ready(pod) and pod["status"]["containerStatuses"][0]["restartCount"] == 1
+
+    until(lab, again, "the pod, started again")
+
+
+def test_a_lab_that_is_stopped_leaves_no_process_of_a_pod(lab: RunningLab) -> None:
+    def left() -> list[list[str]]:
+        found: list[list[str]] = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if str(lab.root) in " ".join(process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process.cmdline())
+        return found
+
+    assert any("http.server" in words for words in left())
+    lab.run("down")
+    until(lab, lambda: not left(), "the end of all processes")
