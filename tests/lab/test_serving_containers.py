@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from falaj.lab.serving import containers
 from falaj.lab.serving.containers import Runner
 from falaj.lab.serving.expansion import Mount
 from falaj.lab.serving.preparation import Machine
@@ -119,6 +120,15 @@ def test_what_keeps_failing_waits_longer_and_longer_and_can_be_ended_meanwhile(t
     assert (bench.data / "starts").read_text() == "xx"
     assert bench.runner.state.restarts == 1
     assert "terminated" in bench.runner.state.last
+
+
+def test_how_it_ended_last_is_kept_over_a_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers, "SHORTEST", 0.1)
+    bench = Bench(tmp_path, COUNTS + "sys.exit(5 if n < 2 else 0)", "OnFailure")
+    assert bench.run() == 0
+    assert bench.runner.state.restarts == 2
+    assert bench.runner.state.last["terminated"]["exitCode"] == 5
+    assert any("CrashLoopBackOff" in str(state.state) for state in bench.states)
 
 
 def test_who_is_asked_to_end_may_do_so_in_order(tmp_path: Path) -> None:
