@@ -105,13 +105,23 @@ def test_prometheus_asks_every_second_reads_targets_from_files_and_keeps_little(
     words = command(made, "prometheus")
     config = json.loads((made.root / "run" / "prometheus.json").read_text())
     assert config["global"]["scrape_interval"] == "1s"
-    (job,) = config["scrape_configs"]
-    assert job["file_sd_configs"][0]["files"] == [str(targets(made) / "*.json")]
-    assert job["sample_limit"] > 0
+    named, pods = config["scrape_configs"]
+    assert named["file_sd_configs"][0]["files"] == [str(targets(made) / "*.json")]
+    assert named["sample_limit"] == pods["sample_limit"] > 0
     assert set(config["storage"]["tsdb"]["retention"]) == {"time", "size"}
     assert any(word.startswith("--query.max-samples=") for word in words)
     scraped = json.loads((targets(made) / "lab.json").read_text())
     assert [each["labels"]["job"] for each in scraped] == ["prometheus", "argo-rollouts", "envoy"]
+
+
+def test_prometheus_looks_for_metrics_of_the_pods_that_are_processes_alone(made: Lab) -> None:
+    command(made, "prometheus")
+    _, pods = json.loads((made.root / "run" / "prometheus.json").read_text())["scrape_configs"]
+    (cluster,) = pods["kubernetes_sd_configs"]
+    assert cluster["kubeconfig_file"] == str(made.root / "pki" / "prometheus.kubeconfig")
+    assert cluster["selectors"] == [{"role": "pod", "field": "spec.nodeName=processes"}]
+    kept = {rule["source_labels"][0]: rule["regex"] for rule in pods["relabel_configs"] if rule.get("action") == "keep"}
+    assert kept["__meta_kubernetes_pod_container_port_name"] == "metrics"
 
 
 def test_envoy_starts_without_listeners_and_keeps_those_that_were_written(made: Lab) -> None:
@@ -143,7 +153,12 @@ def test_the_controller_may_do_here_only_what_it_needs_here(tmp_path: Path) -> N
 
 
 def test_the_gateway_changes_nothing_but_what_it_says_of_gateways_and_routes() -> None:
-    role, _ = yaml.safe_load_all((Path(crds.__file__).parent / "rbac.yaml").read_text())
+    roles = {
+        role["metadata"]["name"]: role
+        for role in yaml.safe_load_all((Path(crds.__file__).parent / "rbac.yaml").read_text())
+        if role["kind"] == "ClusterRole"
+    }
+    role = roles["falaj:lab-gateway"]
     for rule in role["rules"]:
         writes = set(rule["verbs"]) - {"get", "list", "watch"}
         assert not writes or rule["apiGroups"] == ["gateway.networking.k8s.io"]

@@ -162,16 +162,61 @@ def test_the_real_controller_moves_weights_of_routes_and_judges_by_prometheus(se
     within(60, lambda: weights(serving, "httproute"), [100, 0])
 
 
+def query(lab: RunningLab, name: str) -> list[tuple[dict[str, str], str]]:
+    """Return the labels and the value of each series of a metric."""
+    port = Lab(lab.root).ports()["prometheus"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?query={name}", timeout=10) as answer:
+        found = json.load(answer)["data"]["result"]
+    return [(each["metric"], each["value"][1]) for each in found]
+
+
 @pytest.mark.lab
 def test_prometheus_answers_about_itself_and_its_neighbours(serving: RunningLab) -> None:
-    port = Lab(serving.root).ports()["prometheus"]
+    def up() -> dict[str, str]:
+        return {labels["job"]: value for labels, value in query(serving, "up") if labels["job"] != "pods"}
 
-    def seen() -> dict[str, str]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?query=up", timeout=10) as answer:
-            found = json.load(answer)["data"]["result"]
-        return {each["metric"]["job"]: each["value"][1] for each in found}
+    within(60, up, {"prometheus": "1", "argo-rollouts": "1", "envoy": "1"})
 
-    within(60, seen, {"prometheus": "1", "argo-rollouts": "1", "envoy": "1"})
+
+METRICS = """
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.end_headers()
+        self.wfile.write(b"answers_given 42\\n")
+http.server.HTTPServer((os.environ["POD_IP"], 8002), Handler).serve_forever()
+"""
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "told", "namespace": "default", "labels": {"app.kubernetes.io/instance": "credit"}},
+    "spec": {
+        "nodeSelector": {"falaj.dev/lab-processes": "true"},
+        "tolerations": [{"key": "falaj.dev/lab-processes", "operator": "Exists"}],
+        "containers": [
+            {
+                "name": "python",
+                "image": "falaj/python:1",
+                "args": ["-c", METRICS],
+                "ports": [{"name": "metrics", "containerPort": 8002}],
+            }
+        ],
+    },
+}
+
+
+@pytest.mark.lab
+def test_prometheus_finds_the_metrics_of_pods_with_their_labels(serving: RunningLab) -> None:
+    kubectl(serving, "apply", "-f", "-", given=POD)
+
+    def given() -> list[tuple[str, ...]]:
+        wanted = ("app_kubernetes_io_instance", "namespace", "pod")
+        return [tuple(labels[name] for name in wanted) for labels, _ in query(serving, "answers_given")]
+
+    within(120, given, [("credit", "default", "told")])
+    kubectl(serving, "delete", "pod", "told", "--wait=false")
 
 
 @pytest.mark.lab

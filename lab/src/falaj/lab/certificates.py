@@ -77,6 +77,7 @@ CERTIFICATES = (
     Certificate("kwok", "falaj:kwok", kubeconfig=True),
     Certificate("eks-nodes", "falaj:eks-nodes", kubeconfig=True),
     Certificate("lab-gateway", "falaj:lab-gateway", kubeconfig=True),
+    Certificate("prometheus", "falaj:prometheus", kubeconfig=True),
     # The name that its Helm chart gives it, so that what is said of Kueue's identity on EKS holds here.
     Certificate(
         "kueue",

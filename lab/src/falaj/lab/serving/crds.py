@@ -45,8 +45,13 @@ def install(lab: Lab, binaries: Mapping[str, Path]) -> None:
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
         *rights(argo.parent / "data" / "manifests" / "role" / "argo-rollouts-clusterrole.yaml"),
         configuration(plugin),
-        *yaml.safe_load_all((Path(__file__).parent / "rbac.yaml").read_text()),
     ):
+        apply(lab, manifest)
+
+
+def grant_rights(lab: Lab, _: Mapping[str, Path]) -> None:
+    """Apply the rights of Prometheus and of the lab's gateway."""
+    for manifest in yaml.safe_load_all((Path(__file__).parent / "rbac.yaml").read_text()):
         apply(lab, manifest)
 
 

@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from falaj.lab.certificates import kubeconfig_path
 from falaj.lab.service import Binaries, Service, answers_at, python
@@ -30,6 +31,12 @@ LOOKED, TRANSLATED = "kubelet.looked", "lab-gateway.ready"
 LEASE = 40
 """Seconds for which the kubelet's node counts as heard."""
 
+NODE = "processes"
+"""The node whose pods are processes."""
+
+_BOUNDS = {"sample_limit": 20_000, "body_size_limit": "16MB"}
+"""What one target may say at once."""
+
 _MEMORY = 256 << 20
 """What Prometheus keeps its heap below, as far as it can, and how much it keeps on disk."""
 
@@ -45,7 +52,11 @@ def targets(lab: Lab) -> Path:
 
 
 def prometheus(lab: Lab, binaries: Binaries) -> list[str]:
-    """Return Prometheus's command line, and write what it reads: it scrapes the lab's own services from the start."""
+    """Return Prometheus's command line, and write what it reads.
+
+    It scrapes the lab's own services, what files name, and as a cluster's PodMonitors would have it each pod that is a
+    process and has a port named ``metrics``, with the pod's labels.
+    """
     ports = lab.ports()
     config = {
         "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "scrape_timeout": f"{SCRAPE_SECONDS}s"},
@@ -54,9 +65,27 @@ def prometheus(lab: Lab, binaries: Binaries) -> list[str]:
             {
                 "job_name": "lab",
                 "file_sd_configs": [{"files": [str(targets(lab) / "*.json")], "refresh_interval": "5s"}],
-                "sample_limit": 20_000,
-                "body_size_limit": "16MB",
-            }
+                **_BOUNDS,
+            },
+            {
+                "job_name": "pods",
+                "kubernetes_sd_configs": [
+                    {
+                        "role": "pod",
+                        "kubeconfig_file": str(kubeconfig_path(lab, "prometheus")),
+                        "selectors": [{"role": "pod", "field": f"spec.nodeName={NODE}"}],
+                    }
+                ],
+                "relabel_configs": [
+                    _kept("container_port_name", "metrics"),
+                    _kept("phase", "Running"),
+                    {"action": "labelmap", "regex": "__meta_kubernetes_pod_label_(.+)"},
+                    {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
+                    {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
+                    {"source_labels": ["__meta_kubernetes_pod_container_name"], "target_label": "container"},
+                ],
+                **_BOUNDS,
+            },
         ],
     }
     own = [
@@ -81,6 +110,11 @@ def prometheus(lab: Lab, binaries: Binaries) -> list[str]:
         "--no-auto-gomemlimit",
         "--log.level=warn",
     ]
+
+
+def _kept(of_pod: str, value: str) -> dict[str, Any]:
+    """Return the rule that keeps the targets of which this is true."""
+    return {"action": "keep", "source_labels": [f"__meta_kubernetes_pod_{of_pod}"], "regex": value}
 
 
 def xds(lab: Lab) -> Path:
@@ -170,8 +204,10 @@ SERVING: tuple[Service, ...] = (
         "prometheus",
         prometheus,
         answers_at("prometheus", "/-/ready", authority=None),
+        needs=("kube-apiserver",),
         ports=("prometheus",),
         environment=lambda _: {"GOMEMLIMIT": str(_MEMORY)},
+        before_start=crds.grant_rights,
     ),
     # It answers with 200 when it is LIVE.
     Service("envoy", envoy, answers_at("envoy", "/ready", authority=None), ports=("envoy",)),
