@@ -113,6 +113,14 @@ def test_the_lock_of_a_living_run_or_of_another_machine_stays(lab: Lab) -> None:
     assert path.exists()
 
 
+def test_the_cli_finds_a_file_where_it_would_keep_its_logs(lab: Lab) -> None:
+    home = lab.folder("pulumi")
+    (lab.folder("pulumi", "logs") / "pulumi-1.log").write_text("old")
+    for _ in range(2):
+        pulumi_cli.keep_no_log(home)
+        assert (home / "logs").is_file()
+
+
 def test_state_that_a_killed_run_had_moved_aside_is_put_back(lab: Lab) -> None:
     state = lab.folder("pulumi-state", ".pulumi", "stacks", "shop") / "dev.json"
     state.with_name("dev.json.bak").write_text("kept")
