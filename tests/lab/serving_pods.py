@@ -112,6 +112,7 @@ WRITE = (
     "(own / 'model.py').write_text(os.environ['MODEL']); "
     "(own.parent / 'config.pbtxt').write_text(os.environ['CONFIG'])"
 )
+CLOSED = "model-repository,shared-memory,trace,logging"
 MOUNT = [{"name": "models", "mountPath": "/models"}]
 
 
@@ -139,17 +140,27 @@ TRITON: Manifest = {
                 "name": "triton",
                 "image": "nvcr.io/nvidia/tritonserver@sha256:" + "0" * 64,
                 "args": [
-                    *("tritonserver", "--model-repository=/models", "--http-port=8000", "--grpc-port=8001"),
-                    *("--metrics-port=8002", "--exit-timeout-secs=5"),
+                    *("tritonserver", "--model-repository=/models", "--model-control-mode=explicit"),
+                    *("--load-model=double", "--http-port=8000", "--grpc-port=8001", "--metrics-port=8002"),
+                    *("--exit-on-error=true", "--exit-timeout-secs=5", "--metrics-config=summary_latencies=true"),
+                    f"--http-restricted-api={CLOSED}:closed=$(POD_UID)",
+                    f"--grpc-restricted-protocol={CLOSED}:closed=$(POD_UID)",
                 ],
+                "env": [{"name": "POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}],
                 "ports": [{"name": "http", "containerPort": 8000}, {"name": "metrics", "containerPort": 8002}],
                 "startupProbe": probe("live") | {"failureThreshold": 120},
                 "readinessProbe": probe("ready"),
                 "resources": {"limits": {"nvidia.com/gpu": "1"}},
-                "volumeMounts": MOUNT,
+                "volumeMounts": [
+                    *MOUNT,
+                    {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108 - the pod's own, empty volume
+                    {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108 - the same
+                ],
             }
         ],
-        "volumes": [{"name": "models", "emptyDir": {"medium": "Memory"}}],
+        "volumes": [
+            {"name": name, "emptyDir": {"medium": "Memory"}} for name in ("models", "scratch", "shared-memory")
+        ],
     },
 }
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -212,6 +213,8 @@ def test_triton_answers_at_the_address_of_its_pod_with_the_model_that_was_fetche
     answer = json.loads(ask(f"http://{address}:8000/v2/models/double/infer", {"inputs": [given]}))
     assert answer["outputs"][0]["data"] == [3.0, 8.0]
     assert 'nv_inference_request_success{model="double",version="1"} 1' in ask(f"http://{address}:8002/metrics")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        ask(f"http://{address}:8000/v2/repository/models/double/unload", {"parameters": {}})
     kubectl(deployed, "delete", "pod", "triton", "--timeout=60s")
 
 
