@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from falaj.lab.loopback import ask
 from falaj.lab.serving import triton
 from falaj.lab.serving.services import SERVING
 from falaj.lab.state import Lab, free_port
@@ -220,10 +221,12 @@ def test_prometheus_finds_the_metrics_of_pods_with_their_labels(serving: Running
 
 
 @pytest.mark.lab
-def test_envoy_lives(serving: RunningLab) -> None:
-    port = Lab(serving.root).ports()["envoy"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=10) as answer:
-        assert answer.read() == b"LIVE\n"
+def test_envoy_lives_and_nobody_on_this_machine_can_end_it(serving: RunningLab) -> None:
+    lab = Lab(serving.root)
+    assert ask(lab, "envoy", "GET", "/ready", authority=None) == (200, b"LIVE\n")
+    assert ask(lab, "envoy", "GET", "/stats?type=TextReadouts", authority=None)[0] == 200
+    assert ask(lab, "envoy", "POST", "/quitquitquit", authority=None)[0] == 403
+    assert ask(lab, "envoy", "GET", "/ready", authority=None) == (200, b"LIVE\n")
 
 
 MODEL = """import os, sys

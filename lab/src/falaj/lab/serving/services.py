@@ -31,6 +31,9 @@ LOOKED, TRANSLATED = "kubelet.looked", "lab-gateway.ready"
 LEASE = 40
 """Seconds for which the kubelet's node counts as heard."""
 
+ADMIN = ("/ready", "/server_info", "/stats", "/clusters", "/listeners", "/config_dump", "/certs", "/memory")
+"""What Envoy's administration answers, whoever on this machine asks: nothing that drains or ends it."""
+
 NODE = "processes"
 """The node whose pods are processes."""
 
@@ -130,7 +133,10 @@ def envoy(lab: Lab, binaries: Binaries) -> list[str]:
             write_private(path, json.dumps({"version_info": "0", "resources": []}))
     bootstrap = {
         "node": {"id": "lab", "cluster": "lab"},
-        "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": lab.ports()["envoy"]}}},
+        "admin": {
+            "address": {"socket_address": {"address": "127.0.0.1", "port_value": lab.ports()["envoy"]}},
+            "allow_paths": [{"prefix": path} for path in ADMIN],
+        },
         "dynamic_resources": {
             f"{name}_config": {"resource_api_version": "V3", "path_config_source": {"path": str(path)}}
             for name, path in sources.items()
