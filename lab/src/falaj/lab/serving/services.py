@@ -15,6 +15,7 @@ from falaj.lab.certificates import kubeconfig_path
 from falaj.lab.service import Binaries, Service, answers_at, python
 from falaj.lab.serving import crds
 from falaj.lab.state import Lab, write_private
+from falaj.lab.table import cache
 
 TOOLS = ("argo-rollouts", "argo-gateway-api", "prometheus", "envoy", "tritonserver")
 """What a lab that serves needs beside the tools of every lab."""
@@ -233,6 +234,8 @@ SERVING: tuple[Service, ...] = (
         kubelet_looked_lately,
         needs=("kube-apiserver",),
         before_start=prepare_kubelet,
+        # Where the tools are whose programs its pods run; services have a HOME of their own.
+        environment=lambda _: {"FALAJ_CACHE": str(cache())},
     ),
     Service(
         "lab-gateway",
