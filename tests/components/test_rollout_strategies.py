@@ -68,7 +68,8 @@ def test_a_canary_s_weights_are_set_by_the_plugin_on_both_routes(made):
 def test_the_way_back_is_at_once_and_needs_nobody(made):
     spec = rollout(made(CANARY, ready_timeout="90s"))
     canary = spec["strategy"]["canary"]
-    assert canary["dynamicStableScale"] is False
+    # Nothing of the old version goes while the new one grows: that is what Argo does unless it is told otherwise.
+    assert "dynamicStableScale" not in canary
     assert (canary["scaleDownDelaySeconds"], canary["abortScaleDownDelaySeconds"]) == (600, 60)
     assert (spec["progressDeadlineAbort"], spec["progressDeadlineSeconds"]) == (True, 90)
     assert spec["rollbackWindow"] == {"revisions": 10}
@@ -154,6 +155,8 @@ def test_blue_green_switches_at_once_and_keeps_the_old_version_while_the_new_one
     # From 60 seconds on, every 30 seconds until 600.
     after = {each["name"]: each.get("value") for each in found["postPromotionAnalysis"]["args"]}
     assert (after["service"], after["measurements"]) == ("detector", "19")
+    # No other version has traffic that refusals could be compared with.
+    assert after["stable"] == "-"
     # With a delay of its own Argo would end the measurements when that is over.
     assert "scaleDownDelaySeconds" not in found
     assert {each["metadata"]["name"] for each in engine.all("Service")} == {"detector", "detector-preview"}

@@ -19,6 +19,8 @@ ROLE = "falaj.dev/role"
 """Label of pods, which Argo changes as a version takes over: ``shadow`` or ``serving``."""
 KINDS = ("canary", "blue_green", "shadow")
 
+_NO_SERVICE = "-"
+"""What no Service is called; Argo drops an empty value, which an update would then take for a conflict."""
 _GONE_AFTER_ABORT = 60
 """Seconds for which the pods of a version that was rolled back end what they have begun."""
 
@@ -164,8 +166,8 @@ def strategy_spec(strategy: Strategy, service: str, namespace: pulumi.Input[str]
                 }
             }
         },
-        # All pods of the old version stay while the new one grows: the way back waits for none.
-        "dynamicStableScale": False,
+        # All pods of the old version stay while the new one grows, so that the way back waits for none: that is so
+        # unless dynamicStableScale is true. Argo drops it when it is false, which a refresh would take for a change.
         "scaleDownDelaySeconds": strategy.kept,
         "abortScaleDownDelaySeconds": _GONE_AFTER_ABORT,
         "steps": _shadow_steps(strategy, service) if strategy.kind == "shadow" else _canary_steps(strategy, service),
@@ -229,7 +231,7 @@ def _blue_green_spec(strategy: Strategy, service: str) -> dict[str, Any]:
         "abortScaleDownDelaySeconds": _GONE_AFTER_ABORT,
         # Without scaleDownDelaySeconds, which would end the measurements, the old version stays until they are done.
         # No other version has traffic meanwhile, so what clients do wrong counts too.
-        "postPromotionAnalysis": run_of(service, service, "", measurements=measurements),
+        "postPromotionAnalysis": run_of(service, service, _NO_SERVICE, measurements=measurements),
     }
     if strategy.preview:
         spec["autoPromotionSeconds"] = strategy.preview
