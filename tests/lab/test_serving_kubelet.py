@@ -6,16 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from rich.console import Console
-from serving_pods import DEPLOYMENT, PYTHON, TRITON, Manifest, ask, is_ready, kubectl, one_pod, read, until
+from serving_pods import DEPLOYMENT, PYTHON, Manifest, ask, is_ready, kubectl, one_pod, read, until
 
-from falaj.lab import tools
 from falaj.lab.serving.node_api import ensure_identity
 from falaj.lab.state import Lab
 from falaj.lab.testing import RunningLab, person, temporary_lab
@@ -202,20 +199,6 @@ def test_a_program_reaches_the_api_server_as_its_service_account(deployed: Runni
     assert told()["phase"] == "Succeeded", told()
     assert '"gitVersion"' in told()["containerStatuses"][0]["state"]["terminated"]["message"]
     kubectl(deployed, "delete", "pod", "asks", "--timeout=30s")
-
-
-def test_triton_answers_at_the_address_of_its_pod_with_the_model_that_was_fetched(deployed: RunningLab) -> None:
-    tools.ensure(["tritonserver"], Console(stderr=True))
-    kubectl(deployed, "apply", "-f", "-", stdin=TRITON)
-    until(deployed, lambda: is_ready(read(deployed, "pod", "triton")), "a ready Triton")
-    address = read(deployed, "pod", "triton")["status"]["podIP"]
-    given = {"name": "given", "shape": [2], "datatype": "FP32", "data": [1.5, 4]}
-    answer = json.loads(ask(f"http://{address}:8000/v2/models/double/infer", {"inputs": [given]}))
-    assert answer["outputs"][0]["data"] == [3.0, 8.0]
-    assert 'nv_inference_request_success{model="double",version="1"} 1' in ask(f"http://{address}:8002/metrics")
-    with pytest.raises(urllib.error.HTTPError, match="403"):
-        ask(f"http://{address}:8000/v2/repository/models/double/unload", {"parameters": {}})
-    kubectl(deployed, "delete", "pod", "triton", "--timeout=60s")
 
 
 def test_scaled_to_nothing_the_processes_end_with_grace_and_leave_nothing(

@@ -1,13 +1,15 @@
 """A lab that serves: pods that are processes on the node that KWOK leaves alone, beside nodes that KWOK plays."""
 
 import contextlib
+import json
 import os
 import signal
+import urllib.error
 from collections.abc import Iterator
 
 import psutil
 import pytest
-from serving_pods import SERVES, Manifest, is_ready, kubectl, read, until
+from serving_pods import SERVES, TRITON, Manifest, ask, is_ready, kubectl, read, until
 
 from falaj.lab.testing import RunningLab, temporary_lab
 
@@ -42,6 +44,19 @@ def test_kwok_plays_other_nodes_and_leaves_the_one_with_processes_alone(lab: Run
     own = read(lab, "pod", "serves")["status"]
     assert own["podIP"].startswith("127.1.")
     assert own["containerStatuses"][0]["containerID"].startswith("process://")
+
+
+def test_triton_answers_at_the_address_of_its_pod_with_the_model_that_was_fetched(lab: RunningLab) -> None:
+    kubectl(lab, "apply", "-f", "-", stdin=TRITON)
+    until(lab, lambda: is_ready(read(lab, "pod", "triton")), "a ready Triton")
+    address = read(lab, "pod", "triton")["status"]["podIP"]
+    given = {"name": "given", "shape": [2], "datatype": "FP32", "data": [1.5, 4]}
+    answer = json.loads(ask(f"http://{address}:8000/v2/models/double/infer", {"inputs": [given]}))
+    assert answer["outputs"][0]["data"] == [3.0, 8.0]
+    assert 'nv_inference_request_success{model="double",version="1"} 1' in ask(f"http://{address}:8002/metrics")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        ask(f"http://{address}:8000/v2/repository/models/double/unload", {"parameters": {}})
+    kubectl(lab, "delete", "pod", "triton", "--timeout=60s")
 
 
 def test_a_killed_kubelet_comes_back_with_its_pods(lab: RunningLab) -> None:
