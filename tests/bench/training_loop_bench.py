@@ -1,16 +1,18 @@
 """How much longer a step of training takes than in a loop of bare PyTorch: `python tests/bench/training_loop_bench.py`.
 
-Both train the transformer of docs/examples/training-text on the processor, one after the other, round after round;
-what is compared is the mean step of each round.
+Both train the transformer of docs/examples/training-text on the processor, one after the other, round after round in
+several processes; what is compared is the mean step of each round, and the medians of each process.
 """
 
 import argparse
 import base64
+import multiprocessing
 import os
 import shutil
 import statistics
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
@@ -37,28 +39,41 @@ def clock() -> Clock:
 
 
 def main() -> None:
+    """Measure in several processes: where one has its memory makes the one loop or the other some per cent slower."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--rounds", type=int, default=7)
+    options.add_argument("--processes", type=int, default=11)
+    options.add_argument("--rounds", type=int, default=4, help="in each process, half of them with the bare loop first")
     options.add_argument("--steps", type=int, default=60)
     given = options.parse_args()
+    context = multiprocessing.get_context("spawn")
+    found: list[list[tuple[Clock, Clock]]] = []
+    for _ in range(given.processes):
+        with ProcessPoolExecutor(1, mp_context=context) as alone:
+            found.append(alone.submit(measured, given.rounds, given.steps).result())
+    for place, what in enumerate(("time", "processor time")):
+        theirs = [statistics.median(each[0][place] for each in rounds) for rounds in found]
+        ours = [statistics.median(each[1][place] for each in rounds) for rounds in found]
+        ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
+        steps = (
+            f"{statistics.median(theirs) * 1000:.2f} ms bare, {statistics.median(ours) * 1000:.2f} ms falaj.training"
+        )
+        spread = f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+        print(f"{what} of a step, medians of {given.processes} processes: {steps}; ratio {spread}; target at most 1.02")
+
+
+def measured(count: int, steps: int) -> list[tuple[Clock, Clock]]:
+    """Return the times of a step in the bare loop and in the runtime's, round after round."""
     rounds: list[tuple[Clock, Clock]] = []
     with tempfile.TemporaryDirectory() as scratch:
-        for number in range(given.rounds):
-            job = prepared(Path(scratch) / str(number), given.steps)
+        for number in range(count):
+            job = prepared(Path(scratch) / str(number), steps)
             user = load_user(job)
             prepare(job.precision)
             torch.set_num_threads(job.parallel.threads)
             first, second = (bare, runtime) if number % 2 else (runtime, bare)
             found = {first: first(job, user), second: second(job, user)}
             rounds.append((found[bare], found[runtime]))
-    for place, what in enumerate(("time", "processor time")):
-        theirs, ours = [each[0][place] for each in rounds], [each[1][place] for each in rounds]
-        ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
-        steps = (
-            f"{statistics.median(theirs) * 1000:.2f} ms bare, {statistics.median(ours) * 1000:.2f} ms falaj.training"
-        )
-        spread = f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
-        print(f"{what} of a step, medians of {given.rounds} rounds: {steps}; ratio {spread}; target at most 1.02")
+    return rounds
 
 
 def prepared(folder: Path, steps: int) -> Job:

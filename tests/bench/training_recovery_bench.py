@@ -95,7 +95,7 @@ class Run:
         return self._until(find)
 
     def _lines(self) -> list[dict[str, Any]]:
-        return [dict(line) for line in events.read(self._folder)] or [{"step": 0}]
+        return [dict(line) for line in events.read(self._folder)] or [{"event": "", "step": 0, "time": 0.0}]
 
     def _until(self, ask: Callable[[], T]) -> T:
         end = time.monotonic() + PATIENCE

@@ -31,6 +31,7 @@ from falaj.training.position import (
     set_random_states,
 )
 from falaj.training.precision import compiled, computing, prepare, refuse_chance
+from falaj.training.process import keep_freed_memory
 from falaj.training.progress import Progress, note
 from falaj.training.user import User, call
 
@@ -41,6 +42,7 @@ class Trainer:
     def __init__(self, job: Job, user: User, world: World, asked_to_stop: Callable[[], bool] = lambda: False) -> None:
         self.job, self.world = job, world
         self._score, self._asked_to_stop = user.score, asked_to_stop
+        keep_freed_memory()
         prepare(job.precision)
         seed_all(job.seed)
         self.model = make_model(job, user).to(world.device)
