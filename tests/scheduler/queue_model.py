@@ -17,7 +17,7 @@ def work(
     name: str, *, tier: str = "batch", created: float = 0, gpus: int = 1, queue: str = "vision", **more: object
 ) -> Work:
     """Make work with its tier's priority, as Kueue does."""
-    said = {key: more.pop(key) for key in ("deadline", "expected", "progress", "checkpoint") if key in more}
+    said = {key: more.pop(key) for key in ("deadline", "expected", "progress", "measured", "checkpoint") if key in more}
     made = Work(
         uid=f"uid-{name}",
         namespace=queue,

@@ -7,6 +7,7 @@ from scheduler.queue_model import Queue, work, written
 
 from falaj.scheduler.decide import Decision, decide
 from falaj.scheduler.policy import Policy, Tier
+from falaj.scheduler.slack import remaining
 from falaj.scheduler.words import DEADLINE, Words, moment, read_words
 from falaj.scheduler.work import Noted, Promise, Standing, Work
 
@@ -239,9 +240,35 @@ def test_a_run_that_takes_longer_than_was_said_is_at_risk_before_its_deadline() 
 
 
 def test_measured_progress_that_falls_behind_is_a_risk() -> None:
-    behind = work("behind", admitted=0, expected=4 * HOUR, deadline=5 * HOUR, progress=0.25)
+    behind = work("behind", admitted=0, expected=4 * HOUR, deadline=5 * HOUR, progress=0.25, measured=3 * HOUR)
 
     assert reasons(decided(behind, now=3 * HOUR)["behind"]) == ["DeadlineAtRisk"]
+
+
+def test_work_that_goes_on_from_what_it_had_saved_is_no_risk_for_running() -> None:
+    goes_on = work("goes-on", admitted=2 * HOUR, expected=4 * HOUR, deadline=5.5 * HOUR, progress=0.5)
+
+    assert remaining(goes_on, 3 * HOUR) == HOUR
+    assert decided(goes_on, now=3 * HOUR)["goes-on"].promise is Promise.ON_TIME
+
+
+def test_who_has_no_deadline_makes_room_before_who_has_one() -> None:
+    dated = work("dated", admitted=0, gpus=8, expected=9 * HOUR, deadline=200 * HOUR)
+    undated = work("undated", admitted=0, gpus=8, expected=5 * HOUR)
+    urgent = work("urgent", created=590, gpus=8, expected=2 * HOUR, deadline=2 * HOUR + 900)
+
+    found = decided(dated, undated, urgent, now=600)
+    assert found["urgent"].standing is Standing.RESCUE
+    assert found["dated"].priority == 1900
+    assert found.get("undated", Decision(undated, 1000, Standing.OPEN, None, active=True)).priority < 1900
+
+
+def test_who_would_have_to_be_rescued_next_makes_no_room() -> None:
+    """Its place is not back when the other ends: others wait for it."""
+    runs = work("runs", admitted=-60.0, gpus=8, expected=5 * HOUR, deadline=8.5 * HOUR)
+    urgent = work("urgent", gpus=8, expected=2 * HOUR, deadline=2 * HOUR + 300)
+
+    assert decided(runs, urgent, now=1)["urgent"].standing is Standing.DUE
 
 
 def refused(name: str, words: Words, **more: object) -> Work:

@@ -26,7 +26,7 @@ class Cluster:
     def first_pod(self, work: Work) -> str | None:
         return self.address
 
-    def note_progress(self, work: Work, share: float) -> None:
+    def note_progress(self, work: Work, share: float, now: float) -> None:
         self.written[work.name] = share
 
 

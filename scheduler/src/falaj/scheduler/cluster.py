@@ -17,6 +17,7 @@ from falaj.scheduler.work import (
     DECIDED,
     EXPLAINED,
     MEASURED,
+    MEASURED_AT,
     PROMISE,
     STANDING,
     TURN,
@@ -95,12 +96,12 @@ class Cluster:
         found = self._connection.get(path, labelSelector=chosen, fieldSelector="status.phase=Running")
         return next((pod["status"].get("podIP") for pod in found["items"] or []), None)
 
-    def note_progress(self, work: Work, share: float) -> None:
+    def note_progress(self, work: Work, share: float, now: float) -> None:
         """Keep what the work told of itself."""
         self._connection.send(
             "PATCH",
             f"{KUEUE}/namespaces/{work.namespace}/workloads/{work.name}",
-            {"metadata": {"annotations": {MEASURED: f"{share:.4f}"}}},
+            {"metadata": {"annotations": {MEASURED: f"{share:.4f}", MEASURED_AT: moment(now)}}},
         )
 
     def tell(self, work: Work, notice: Notice, now: float) -> None:
@@ -148,7 +149,7 @@ def _complete(read: _Read, said: Mapping[str, Mapping[str, str]], queues: Mappin
     queue = work.queue if work.runs else queues.get(work.queue, work.queue)
     said_of_it = read_words(words)
     if said_of_it.progress is None and said_of_it.refused is None:
-        said_of_it = replace(said_of_it, progress=work.noted.progress)
+        said_of_it = replace(said_of_it, progress=work.noted.progress, measured=work.noted.measured)
     return replace(work, queue=queue, words=said_of_it, deadline_text=words.get(DEADLINE, ""))
 
 

@@ -143,13 +143,16 @@ def _rescue(
 ) -> tuple[list[Decision], list[Decision]]:
     """Raise work that would miss its deadline over work of its tier that gains nothing by going on.
 
-    Room is made only by work that has more before it than it loses, and that keeps its own deadline nevertheless. What
-    was rescued is never asked to make room while it runs, so that two works cannot displace each other in turn.
+    Room is made only by work that has more before it than it loses, by such without a deadline first, and by work with
+    one that has time enough to wait for a place again. What was rescued is never asked to make room while it runs, so
+    that two works cannot displace each other in turn.
     """
     room = sorted(
         (each for each in running if _may_yield(each.work, now, policy)),
-        key=lambda each: remaining(each.work, now) - lost(each.work, now, policy),
-        reverse=True,
+        key=lambda each: (
+            each.work.words.deadline is not None,
+            lost(each.work, now, policy) - remaining(each.work, now),
+        ),
     )
     rescued: set[str] = set()
     yielding: set[str] = set()
@@ -177,8 +180,10 @@ def _may_yield(work: Work, now: float, policy: Policy) -> bool:
 
 
 def _can_afford(runs: Work, waits: Work, now: float, policy: Policy) -> bool:
+    """Return whether work that runs may be displaced: its place is not back when the other ends, others wait for it."""
     left = slack(runs, now)
-    return left is None or left - lost(runs, now, policy) - remaining(waits, now) > risk_margin(runs, policy)
+    again = 2 * remaining(waits, now)
+    return left is None or left - lost(runs, now, policy) - again > rescue_margin(runs, policy)
 
 
 def _enough(room: list[Decision], gpus: int) -> set[str]:

@@ -6,6 +6,7 @@ Pods of training hold no credential for the API server, so that they cannot writ
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -60,7 +61,7 @@ class Measured:
             if share is None:
                 return "silent"
             if work.noted.progress is None or abs(share - work.noted.progress) >= LEAST:
-                self._cluster.note_progress(work, share)
+                self._cluster.note_progress(work, share, time.time())
         except (*TROUBLE, ApiException) as error:
             log.info("%s/%s tells no progress: %s", work.namespace, work.owner.name, " ".join(str(error).split())[:200])
             return "silent"

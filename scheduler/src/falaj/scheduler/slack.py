@@ -9,15 +9,17 @@ from falaj.scheduler.work import Work
 def remaining(work: Work, now: float) -> float:
     """Return the seconds of work that remain.
 
-    Measured progress counts where there is any. Without, work that runs is taken to have done what time it has run,
-    and work that waits has all before it: what it did before it was displaced is lost.
+    Measured progress counts where there is any; work that waits without it has all before it, since what it did before
+    it was displaced is lost. Work that runs has done what time it has run since then.
     """
     words = work.words
     if words.expected is None:
         return 0.0
-    if words.progress is not None:
-        return words.expected * (1 - words.progress)
-    return max(0.0, words.expected - (0.0 if work.admitted is None else now - work.admitted))
+    left = words.expected * (1 - (words.progress or 0.0))
+    if work.admitted is None:
+        return left
+    since = work.admitted if words.measured is None else max(work.admitted, words.measured)
+    return max(0.0, left - (now - since))
 
 
 def slack(work: Work, now: float) -> float | None:

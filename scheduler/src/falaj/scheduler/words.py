@@ -14,7 +14,7 @@ DEADLINE = "falaj.dev/deadline"
 EXPECTED = "falaj.dev/expected-seconds"
 """Annotation: how long the whole work takes once it has all its GPUs."""
 PROGRESS = "falaj.dev/progress"
-"""Annotation: the share of the work, 0 to 1, that is done and saved, so that being displaced does not undo it."""
+"""Annotation: the share of the work, 0 to 1, that was done and saved when it last began to run."""
 CHECKPOINT = "falaj.dev/checkpoint-seconds"
 """Annotation: how often the work saves what is done, so that being displaced undoes no more than that."""
 PORT = "falaj.dev/progress-port"
@@ -34,6 +34,8 @@ class Words:
     """Seconds."""
     progress: float | None = None
     """Measured share from 0 to 1."""
+    measured: float | None = None
+    """When that was so, in seconds since the epoch; ``None`` is when the work last began."""
     checkpoint: float | None = None
     """Seconds of work that being displaced undoes at most."""
     port: int | None = None

@@ -14,6 +14,7 @@ PROMISE = "falaj.dev/promise"
 TURN = "falaj.dev/turn"
 EXPLAINED = "falaj.dev/explained"
 MEASURED = "falaj.dev/measured-progress"
+MEASURED_AT = "falaj.dev/measured-at"
 """Annotations of a Workload, in which each decision and measured progress are kept: the cluster is the only memory."""
 
 
@@ -84,6 +85,8 @@ class Noted:
     """How many displacements were explained."""
     progress: float | None = None
     """What the work itself told last, 0 to 1."""
+    measured: float | None = None
+    """When that was, in seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,7 @@ def read_noted(annotations: Mapping[str, str]) -> Noted:
             turn=_real(annotations.get(TURN)),
             explained=int(annotations.get(EXPLAINED, 0)),
             progress=read_progress(annotations.get(MEASURED)),
+            measured=seconds(annotations.get(MEASURED_AT)),
         )
     except ValueError:
         return Noted()
