@@ -17,7 +17,9 @@ from falaj.lab.state import Lab
 
 Manifest = dict[str, Any]
 CONFLICT, GONE, TOO_MANY = 409, 410, 429
-MERGE = "application/merge-patch+json"
+MERGE, STEPS = "application/merge-patch+json", "application/json-patch+json"
+Body = Manifest | list[Manifest]
+"""An object, a change that is merged into one, or the steps of a change (RFC 6902)."""
 OnObject = Callable[[str, Manifest], None]
 """Takes what happened (``ADDED``, ``MODIFIED``, ``DELETED``) and to which object."""
 _TROUBLE = (OSError, http.client.HTTPException)
@@ -45,8 +47,8 @@ class Api:
         """Make an object; one that is there already is left as it is."""
         return self.call("POST", path, manifest, ignore=(CONFLICT,))
 
-    def patch(self, path: str, change: Manifest, *, ignore: tuple[int, ...] = ()) -> Manifest:
-        """Merge a change into an object."""
+    def patch(self, path: str, change: Body, *, ignore: tuple[int, ...] = ()) -> Manifest:
+        """Merge a change into an object, or go its steps."""
         return self.call("PATCH", path, change, ignore=ignore)
 
     def delete(self, path: str, body: Manifest | None = None) -> None:
@@ -57,7 +59,7 @@ class Api:
         """Read an object or a list."""
         return self.call("GET", f"{path}?{urlencode(query)}" if query else path)
 
-    def call(self, method: str, path: str, body: Manifest | None = None, ignore: tuple[int, ...] = ()) -> Manifest:
+    def call(self, method: str, path: str, body: Body | None = None, ignore: tuple[int, ...] = ()) -> Manifest:
         """Send a request; wait and send it again when the server has too much to do or the connection broke."""
         told = ""
         for attempt in range(8):
@@ -77,10 +79,12 @@ class Api:
             time.sleep(min(0.1 * 2**attempt, 5))
         raise RefusedError(0, f"the API server does not answer: {told}; see `falaj-lab logs kube-apiserver`")
 
-    def _send(self, method: str, path: str, body: Manifest | None) -> tuple[int, bytes]:
+    def _send(self, method: str, path: str, body: Body | None) -> tuple[int, bytes]:
         connection = getattr(self._own, "connection", None) or self._connect(timeout=30)
         self._own.connection = connection
-        kind = MERGE if method == "PATCH" else "application/json"
+        kind = "application/json"
+        if method == "PATCH":
+            kind = STEPS if isinstance(body, list) else MERGE
         headers = {"Content-Type": kind, "Accept": "application/json"}
         connection.request(method, path, json.dumps(body) if body is not None else None, headers)
         response = connection.getresponse()

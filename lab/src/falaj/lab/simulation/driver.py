@@ -33,7 +33,8 @@ SAID = ("DeadlineAtRisk", "DeadlineMissed", "DeadlineRefused", "PriorityRaised",
 """Reasons of the events that a controller of deadlines writes."""
 SCALE = "{scale}"
 """What stands in a controller's command for the simulated seconds that pass in a real one."""
-_UNPROCESSABLE = 422
+_ADMITTED = (403, 422)
+"""Answers to a change of pods that run, or are about to."""
 Manifest = dict[str, Any]
 
 
@@ -213,16 +214,20 @@ class Run:
     def _resume(self, known: Known) -> None:
         """Have a stopped job go on from its checkpoint, and queue it again if it was taken out for a failure."""
         job, path = known.job, f"/apis/batch/v1/namespaces/{known.job.tenant}/jobs/{known.job.name}"
-        left = (job.seconds - known.kept) / self.scale
+        delay = objects.delay((job.seconds - known.kept) / self.scale)
         change = {
             "metadata": {"annotations": {"falaj.dev/progress": f"{known.kept / job.seconds:.4f}"}},
-            "spec": {"template": {"metadata": {"annotations": objects.delay(left)}}},
+            "spec": {"template": {"metadata": {"annotations": delay}}},
         }
         try:
+            # As long as work is evicted, Kueue writes the pods of its Workload back into its Job, whatever that has.
+            self._api.patch(
+                f"{objects.KUEUE}/namespaces/{job.tenant}/workloads/{known.workload}", objects.first_pods(delay)
+            )
             self._api.patch(path, change)
             known.planned = known.kept
         except RefusedError as error:
-            if error.status != _UNPROCESSABLE:
+            if error.status not in _ADMITTED:
                 raise
             self._jobs.began_anew(known)
         if known.hit:

@@ -152,6 +152,15 @@ def job(traced: TraceJob, scale: float, began: float, *, checkpoint_minutes: flo
     }
 
 
+def first_pods(annotations: Mapping[str, str]) -> list[Manifest]:
+    """Return the steps of a patch that annotate the pods of a Workload."""
+    place = "/spec/podSets/0/template/metadata/annotations"
+    return [
+        {"op": "add", "path": f"{place}/{name.replace('~', '~0').replace('/', '~1')}", "value": value}
+        for name, value in annotations.items()
+    ]
+
+
 def delay(seconds: float) -> dict[str, str]:
     """Return the annotations by which KWOK ends a pod after so many seconds, and not at random."""
     return {DELAY: f"{seconds:.3f}s", JITTER: f"{seconds:.3f}s"}
