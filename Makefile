@@ -29,7 +29,7 @@ up: setup ## Bring the platform up on this machine (STACK=local; AWS=bridged: Ha
 
 .PHONY: test
 test: setup-training ## Run every test, two files at a time: most of their time is waiting
-	@$(LAB) install --aws bridged
+	@$(LAB) install --aws bridged --serving
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: check

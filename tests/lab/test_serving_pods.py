@@ -11,6 +11,7 @@ import psutil
 import pytest
 from serving_pods import SERVES, TRITON, Manifest, ask, is_ready, kubectl, read, until
 
+from falaj.lab.serving import triton
 from falaj.lab.testing import RunningLab, temporary_lab
 
 pytestmark = pytest.mark.lab
@@ -46,6 +47,7 @@ def test_kwok_plays_other_nodes_and_leaves_the_one_with_processes_alone(lab: Run
     assert own["containerStatuses"][0]["containerID"].startswith("process://")
 
 
+@pytest.mark.skipif(triton.lacks() is not None, reason=triton.lacks() or "")
 def test_triton_answers_at_the_address_of_its_pod_with_the_model_that_was_fetched(lab: RunningLab) -> None:
     kubectl(lab, "apply", "-f", "-", stdin=TRITON)
     until(lab, lambda: is_ready(read(lab, "pod", "triton")), "a ready Triton")

@@ -220,6 +220,12 @@ def test_triton_gets_the_backend_of_this_python_and_its_libraries(made: Lab, whe
     assert sum(word.endswith("-address=127.0.0.1") for word in found.command) == 3
 
 
+def test_a_python_that_triton_cannot_embed_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0))
+    assert triton.lacks() == "Triton runs on Linux, beside Python 3.11 or 3.12"
+
+
 def test_triton_without_a_backend_for_this_python_is_refused(made: Lab, wheel: Path) -> None:
     for stub in wheel.rglob(STUB):
         stub.unlink()

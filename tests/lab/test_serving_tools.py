@@ -248,6 +248,7 @@ instance_group { count: 1 kind: KIND_CPU }
 
 
 @pytest.mark.lab
+@pytest.mark.skipif(triton.lacks() is not None, reason=triton.lacks() or "")
 def test_triton_answers_with_what_a_python_model_computes(serving: RunningLab, tmp_path: Path) -> None:
     (tmp_path / "models" / "twice" / "1").mkdir(parents=True)
     (tmp_path / "models" / "twice" / "1" / "model.py").write_text(MODEL)

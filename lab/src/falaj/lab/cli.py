@@ -19,6 +19,7 @@ from falaj.lab import control, plugins, services, tools
 from falaj.lab.environment import environment, prepare_bin
 from falaj.lab.errors import LabError
 from falaj.lab.plugins import Aws
+from falaj.lab.serving import triton
 from falaj.lab.serving.services import TOOLS as SERVING_TOOLS
 from falaj.lab.simulation.command import simulate
 from falaj.lab.state import Lab
@@ -383,6 +384,8 @@ def install(
     if aws is Aws.OFFICIAL:
         plugins.find_official()
     resolved = tools.ensure((*(aws.tools if aws else tools.CORE), *(SERVING_TOOLS if serving else ())), err)
+    if serving and (lacking := triton.lacks()):
+        err.print(f"without Triton: {lacking}")
     out.print(f"All {len(resolved)} tools are there.")
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from falaj.lab.certificates import kubeconfig_path
 from falaj.lab.service import Binaries, Service, answers_at, python
-from falaj.lab.serving import crds
+from falaj.lab.serving import crds, triton
 from falaj.lab.state import Lab, write_private
 from falaj.lab.table import cache
 
-TOOLS = ("argo-rollouts", "argo-gateway-api", "prometheus", "envoy", "tritonserver")
-"""What a lab that serves needs beside the tools of every lab."""
+TOOLS = ("argo-rollouts", "argo-gateway-api", "prometheus", "envoy", *(() if triton.lacks() else (triton.TOOL,)))
+"""What a lab that serves needs beside the tools of every lab; without Triton where this machine cannot run it."""
 
 SCRAPE_SECONDS = 1
 """How often Prometheus asks: analyses of a minute have to see something."""

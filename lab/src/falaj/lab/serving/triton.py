@@ -29,6 +29,17 @@ class Ports:
     metrics: int
 
 
+def lacks() -> str | None:
+    """Return what this machine lacks for Triton, in one sentence, if anything; the rest of serving does without it."""
+    if sys.platform != "linux" or sys.version_info[:2] not in ((3, 11), (3, 12)):
+        return "Triton runs on Linux, beside Python 3.11 or 3.12"
+    try:
+        libpython()
+    except LabError as error:
+        return str(error)
+    return None
+
+
 def launch(lab: Lab, packages: Sequence[Path] = ()) -> Launch:
     """Return the server without arguments of its own, and the environment that it needs.
 
