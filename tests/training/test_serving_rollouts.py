@@ -297,6 +297,20 @@ def test_a_version_that_a_service_refused_is_not_tried_again_as_it_is(
     assert cluster.patches == []
 
 
+def test_publishing_a_better_version_first_writes_down_that_argo_refused_the_one_before(
+    world: World, cluster: FakeCluster, run: Any
+) -> None:
+    AuditLog(world.store, "income").append({"what": "deploy", "service": "vision/income", "version": 2, "stable": 1})
+    cluster.settle(stable=1, canary=2, abort=True, phase="Degraded", message="RolloutAborted: error-rate failed")
+    published, refused, deployed = run("publish", str(world.changed(content=b"fifth")))
+    assert [each["what"] for each in (published, refused, deployed)] == ["publish", "refused", "deploy"]
+    assert (refused["version"], refused["why"]) == (2, "RolloutAborted: error-rate failed")
+    cluster.digests[5] = published["manifest_digest"]
+    cluster.settle(stable=5)
+    with pytest.raises(RefusedError, match=r"gave up \(RolloutAborted: error-rate failed\)"):
+        run("rollback", "--to", "2", "--why", "x")
+
+
 def test_a_rollback_without_analyses_waits_for_the_controller_before_it_promotes(
     cluster: FakeCluster, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

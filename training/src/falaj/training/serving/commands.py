@@ -13,6 +13,7 @@ from falaj.training.serving import changes, releases
 from falaj.training.serving.audit import AuditLog, Event
 from falaj.training.serving.caller import caller
 from falaj.training.serving.cluster import Cluster
+from falaj.training.serving.decisions import unrecorded_refusal
 from falaj.training.serving.fetching import fetch as fetch_version
 from falaj.training.serving.manifest import Classification
 from falaj.training.serving.options import (
@@ -35,6 +36,7 @@ from falaj.training.serving.options import (
 )
 from falaj.training.serving.publishing import publish as publish_version
 from falaj.training.serving.refusals import NotServedError
+from falaj.training.serving.standing import standing
 from falaj.training.serving.verification import Trust
 
 
@@ -84,8 +86,11 @@ def publish(
     say(f"{name} {'is published as' if made.new else 'is already'} version {number} ({made.digest})")
     if cluster is None:
         return
-    release = releases.release(number, place, log.events())
-    changed = changes.deploy(cluster, name, release, recorder(log, who, name), new=made.new)
+    events, record = log.events(), recorder(log, who, name)
+    release = releases.release(number, place, events)
+    if refused := unrecorded_refusal(standing(cluster), events):
+        record(refused)
+    changed = changes.deploy(cluster, name, release, record, new=made.new)
     say(f"{service} {'is to try' if changed else 'has already'} version {number}")
 
 

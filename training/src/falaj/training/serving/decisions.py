@@ -40,6 +40,15 @@ def decision(found: Standing, events: Sequence[Recorded]) -> Event | None:
     }
 
 
+def unrecorded_refusal(found: Standing, events: Sequence[Recorded]) -> Event | None:
+    """Return what `decision` does where a version was refused: to write down before a service is given another one.
+
+    Argo forgets it then, and a version of which the log has no refusal may be gone back to.
+    """
+    event = decision(found, events)
+    return event if event is not None and event["what"] == REFUSED else None
+
+
 def refusal(service: str, version: int, events: Sequence[Recorded]) -> str | None:
     """Return why a service gave a version up, by Argo's analyses or by a person.
 
