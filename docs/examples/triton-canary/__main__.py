@@ -2,7 +2,8 @@
 
 The cluster is the one of KUBECONFIG, with Argo Rollouts, its Gateway API plugin, the Gateway ``gateways/serving`` and a
 Prometheus. The digests are those of your own images. In a lab with ``--serving``, ``-c lab=true`` has the pods run on
-the node whose pods are processes of this machine: ``-c store=FOLDER -c prometheus=URL`` say what is there.
+the node whose pods are processes of this machine; ``-c store=URL -c key=ARN -c public-key=PEM -c prometheus=URL`` say
+what is there, and ``-c digest=SHA256`` which manifest the first version must have.
 """
 
 import pulumi
@@ -54,4 +55,7 @@ if config.get_bool("lab"):
     service["gpus"] = 0
     service["node_labels"] = {"falaj.dev/lab-processes": "true"}
     service["taints"] = [{"key": "falaj.dev/lab-processes", "value": "true"}]
+if digest := config.get("digest"):
+    # As publishing told it. So pinned, the first version's pods are those that a rollback asks for.
+    service["digest"] = digest
 pulumi.export("url", TritonService("detector", service).url)
