@@ -69,6 +69,7 @@ def write_model(
     signer: FileSigner,
     *,
     content: bytes = b"weights" * 1000,
+    artifact: str = "model.onnx",
     config: str | None = CONFIG,
     outcome: Any = "pass",
     judge: FileSigner | None = None,
@@ -80,7 +81,7 @@ def write_model(
 ) -> Path:
     """Write what `falaj-train export` writes, under a signature and a verdict."""
     (folder / "1").mkdir(parents=True)
-    (folder / "1" / "model.onnx").write_bytes(content)
+    (folder / "1" / artifact).write_bytes(content)
     (folder / "labels-scores.txt").write_text("low\nmiddle\nhigh\n")
     if config is not None:
         (folder / "config.pbtxt").write_text(config)
