@@ -19,7 +19,7 @@ from falaj.lab.testing import RunningLab
 from falaj.training.lineage.signatures import FileSigner, new_key
 
 TEAM, NAME, USER = "vision", "detector", "web.vision.svc"
-SERVED_AS = "detector.vision.svc"
+SERVED_AS, SERVED_BY_GRPC_AS = "detector.vision.svc", "detector-grpc.vision.svc"
 ARGO, GATEWAY = ("argoproj.io", "v1alpha1"), ("gateway.networking.k8s.io", "v1")
 SHORTEST = 10
 """Seconds of traffic that the shortened analysis looks back on, with Prometheus scraping each second."""
@@ -126,7 +126,7 @@ class Front:
         """Make the Gateway, its certificate and the authority of its clients."""
         made = cls(lab, authority(), folder)
         cluster.core.create_namespace({"metadata": {"name": "gateways"}})
-        server = made.authority.sign(HOST, SERVED_AS, server=True)
+        server = made.authority.sign(HOST, SERVED_AS, SERVED_BY_GRPC_AS, server=True)
         cluster.core.create_namespaced_secret("gateways", tls_secret(server))
         cluster.core.create_namespaced_config_map("gateways", config_map(made.authority.pem))
         cluster.custom.create_namespaced_custom_object(*GATEWAY, "gateways", "gateways", gateway())
@@ -149,6 +149,18 @@ def infer_once(client: Client) -> tuple[int, str, list[float]]:
     """Ask the model on a connection of its own."""
     with client.connected() as connection:
         return infer(connection)
+
+
+def is_ready_by_grpc(client: Client, version: int) -> bool:
+    """Ask over gRPC whether a version of the model is ready: a message of name and version, answered by one of true.
+
+    Written after ``ModelReadyRequest`` of Triton's ``grpc_service.proto``.
+    """
+    texts = [(0x0A, NAME.encode()), (0x12, str(version).encode())]
+    message = b"".join(bytes([field, len(text)]) + text for field, text in texts)
+    with client.channel(SERVED_BY_GRPC_AS) as channel:
+        answer = channel.unary_unary("/inference.GRPCInferenceService/ModelReady")(message, timeout=30)
+    return answer == b"\x08\x01"
 
 
 class Inference(Load):

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import grpc
 import pytest
 from examples import Example
 from gpu_cluster import GpuCluster
@@ -22,6 +23,7 @@ from served_world import (
     Publisher,
     fails,
     infer_once,
+    is_ready_by_grpc,
     multiplies,
     shorten_analysis,
 )
@@ -116,6 +118,14 @@ def test_only_a_client_with_the_right_certificate_gets_the_models_answer(served)
     assert infer_once(served.client(USER)) == (200, "1", [2.0, 8.0])
     assert served.client().refused() != 200
     assert infer_once(served.client("another.vision.svc"))[0] == 403
+
+
+def test_the_model_is_there_over_grpc_for_the_same_clients_alone(served):
+    assert is_ready_by_grpc(served.client(USER), 1)
+    assert not is_ready_by_grpc(served.client(USER), 2)
+    with pytest.raises(grpc.RpcError) as refused:
+        is_ready_by_grpc(served.client("another.vision.svc"), 1)
+    assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
 def test_a_good_version_takes_over_by_shares_and_no_request_fails(served, cluster, publisher):

@@ -166,11 +166,11 @@ class Client:
             return error.reason if isinstance(error, ssl.SSLError) else type(error).__name__
 
     @contextmanager
-    def channel(self) -> Generator[grpc.Channel]:
+    def channel(self, host: str = HOST) -> Generator[grpc.Channel]:
         """Return a channel for calls of gRPC."""
         own = (self._signed.key, self._signed.certificate) if self._signed else (None, None)
         credentials = grpc.ssl_channel_credentials(self._authority.encode(), *own)
-        options = [("grpc.ssl_target_name_override", HOST), ("grpc.default_authority", HOST)]
+        options = [("grpc.ssl_target_name_override", host), ("grpc.default_authority", host)]
         with grpc.secure_channel(f"127.0.0.1:{self._port}", credentials, options) as channel:
             yield channel
 
