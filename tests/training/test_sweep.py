@@ -345,6 +345,8 @@ def test_a_killed_worker_is_replaced_until_all_trials_have_ended(tmp_path, monke
     def kill_the_first():
         until(lambda: any(is_at_work(each) for each in open_sweep(job).trials()), "a trial runs")
         until(lambda: sum(each.state.is_finished() for each in open_sweep(job).trials()) == 3, "the others end")
+        # It would take the trial up again itself.
+        until(lambda: len(started) > 1 and started[1].poll() is not None, "the other worker ends")
         os.kill(started[0].pid, signal.SIGKILL)
 
     monkeypatch.setattr("falaj.training.sweep.worker._start", start_worker)
