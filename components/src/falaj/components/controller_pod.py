@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_kubernetes as k8s
 
+from falaj.components import restricted_pod
+
 _RBAC = "rbac.authorization.k8s.io"
-_NOBODY = 65532
 _TOKENS = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
@@ -42,11 +43,7 @@ def controller_pod(
         "startup_probe": {**_probe("readyz"), "failure_threshold": 30},
         "liveness_probe": _probe("healthz"),
         "readiness_probe": _probe("readyz"),
-        "security_context": {
-            "allow_privilege_escalation": False,
-            "read_only_root_filesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "security_context": restricted_pod.CONTAINER,
         "volume_mounts": [
             {"name": "policy", "mount_path": "/etc/falaj", "read_only": True},
             {"name": "token", "mount_path": _TOKENS, "read_only": True},
@@ -58,13 +55,7 @@ def controller_pod(
     return {
         "service_account_name": account,
         "automount_service_account_token": False,
-        "security_context": {
-            "run_as_non_root": True,
-            "run_as_user": _NOBODY,
-            "run_as_group": _NOBODY,
-            "fs_group": _NOBODY,
-            "seccomp_profile": {"type": "RuntimeDefault"},
-        },
+        "security_context": restricted_pod.POD,
         "topology_spread_constraints": [
             {
                 "max_skew": 1,

@@ -13,6 +13,7 @@ import pulumi_kubernetes as k8s
 
 from falaj.components.checks import bounded
 from falaj.components.errors import ConfigError
+from falaj.components.kubeflow_job import camel
 from falaj.components.rollout_analysis import ENVOY_CLUSTER, check_url
 
 QUEUE_METRIC = "falaj_triton_queue_milliseconds"
@@ -143,21 +144,7 @@ def hpa_spec(
                 },
             }
         ],
-        "behavior": {
-            "scale_up": {
-                "stabilization_window_seconds": 0,
-                "select_policy": "Max",
-                "policies": [
-                    {"type": "Percent", "value": 100, "period_seconds": 60},
-                    {"type": "Pods", "value": 2, "period_seconds": 60},
-                ],
-            },
-            # A pod that goes drops its loaded model: one at a time.
-            "scale_down": {
-                "stabilization_window_seconds": scaling.steady_seconds,
-                "policies": [{"type": "Pods", "value": 1, "period_seconds": 60}],
-            },
-        },
+        "behavior": _behavior(scaling),
     }
 
 
@@ -167,27 +154,13 @@ def keda_spec(service: str, namespace: str, scaling: Scaling, target: Mapping[st
     if scaling.least == 0:
         # It wakes the service, and keeps it awake; how many pods there are, the queue decides.
         triggers.append(_trigger(scaling, _requests_query(service, namespace), _NEVER_BY_REQUESTS))
-    behavior: dict[str, Any] = {
-        "scaleUp": {
-            "stabilizationWindowSeconds": 0,
-            "selectPolicy": "Max",
-            "policies": [
-                {"type": "Percent", "value": 100, "periodSeconds": 60},
-                {"type": "Pods", "value": 2, "periodSeconds": 60},
-            ],
-        },
-        "scaleDown": {
-            "stabilizationWindowSeconds": scaling.steady_seconds,
-            "policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}],
-        },
-    }
     return {
         "scaleTargetRef": {"apiVersion": target["apiVersion"], "kind": target["kind"], "name": target["name"]},
         "minReplicaCount": scaling.least,
         "maxReplicaCount": scaling.most,
         "pollingInterval": 15,
         "cooldownPeriod": scaling.idle_seconds,
-        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior}},
+        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": camel(_behavior(scaling))}},
         "triggers": triggers,
     }
 
@@ -214,5 +187,24 @@ def _trigger(scaling: Scaling, query: str, threshold: str) -> dict[str, Any]:
             "query": query,
             "threshold": threshold,
             "activationThreshold": "0",
+        },
+    }
+
+
+def _behavior(scaling: Scaling) -> k8s.autoscaling.v2.HorizontalPodAutoscalerBehaviorArgsDict:
+    """Return how fast pods come and go, whoever counts them."""
+    return {
+        "scale_up": {
+            "stabilization_window_seconds": 0,
+            "select_policy": "Max",
+            "policies": [
+                {"type": "Percent", "value": 100, "period_seconds": 60},
+                {"type": "Pods", "value": 2, "period_seconds": 60},
+            ],
+        },
+        # A pod that goes drops its loaded model: one at a time.
+        "scale_down": {
+            "stabilization_window_seconds": scaling.steady_seconds,
+            "policies": [{"type": "Pods", "value": 1, "period_seconds": 60}],
         },
     }

@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
+from falaj.components import restricted_pod
 from falaj.components.gpu_node_pool import GPU_LABEL, GPU_TAINT
 from falaj.components.gpu_sharing import GPU
 from falaj.components.queue_admission import QUEUE_LABEL, TENANT_LABEL
@@ -27,8 +28,6 @@ REFUSED_CODES = [2, 3, 4]
 """Exit codes of ``falaj-train`` that another try does not change: refused input, refused by the gate, data refused."""
 STOPPED_CODE = 143
 """Exit code of ``falaj-train`` after SIGTERM: it has saved where it is."""
-
-_NOBODY = 65532
 
 
 def work_labels(pod: TrainingPod, owner: Mapping[str, str]) -> dict[str, str]:
@@ -150,11 +149,7 @@ def pod_spec(
         "args": list(arguments),
         "env": [{"name": key, "value": value} for key, value in variables(pod).items()],
         "resources": resources(pod),
-        "security_context": {
-            "allow_privilege_escalation": False,
-            "read_only_root_filesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "security_context": restricted_pod.CONTAINER,
         "volume_mounts": [
             {"name": "scratch", "mount_path": SCRATCH},
             {"name": "temporary", "mount_path": "/tmp"},  # noqa: S108 - the pod's own, empty volume
@@ -168,13 +163,7 @@ def pod_spec(
         "service_account_name": pod.service_account,
         "automount_service_account_token": False,
         "enable_service_links": False,
-        "security_context": {
-            "run_as_non_root": True,
-            "run_as_user": _NOBODY,
-            "run_as_group": _NOBODY,
-            "fs_group": _NOBODY,
-            "seccomp_profile": {"type": "RuntimeDefault"},
-        },
+        "security_context": restricted_pod.POD,
         "node_selector": node_selector(pod),
         "tolerations": tolerations(pod),
         "termination_grace_period_seconds": pod.grace_seconds,

@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
+from falaj.components import restricted_pod
 from falaj.components.gpu_node_pool import GPU_LABEL, GPU_TAINT
 from falaj.components.gpu_sharing import GPU
 from falaj.components.queue_admission import TENANT_LABEL
@@ -18,7 +19,6 @@ VERSION, DIGEST = "falaj.dev/model-version", "falaj.dev/model-digest"
 """Annotations of the pod template that tell which version is served, and what its manifest's digest is."""
 KEY_FOLDER = "/etc/falaj/publisher"
 
-_NOBODY = 65532
 _CLOSED_APIS = "model-repository,shared-memory,trace,logging"
 """What clients have no business with: loading and unloading, memory of the pod, and what is logged."""
 _TMP = "/tmp"  # noqa: S108 - the pod's own, empty volume
@@ -66,13 +66,7 @@ def pod_spec(
         "service_account_name": pod.service_account,
         "automount_service_account_token": False,
         "enable_service_links": False,
-        "security_context": {
-            "run_as_non_root": True,
-            "run_as_user": _NOBODY,
-            "run_as_group": _NOBODY,
-            "fs_group": _NOBODY,
-            "seccomp_profile": {"type": "RuntimeDefault"},
-        },
+        "security_context": restricted_pod.POD,
         "node_selector": node_selector(pod),
         "tolerations": tolerations(pod),
         "topology_spread_constraints": [
@@ -191,7 +185,7 @@ def _fetch(pod: TritonPod, model: ServedModel, namespace: pulumi.Output[str]) ->
         "env": variables,
         # What it writes into memory counts as the container's; Triton starts when it has ended.
         "resources": {"requests": {"cpu": str(pod.cpus), "memory": pod.memory}, "limits": {"memory": pod.memory}},
-        "security_context": _RESTRICTED,
+        "security_context": restricted_pod.CONTAINER,
         "volume_mounts": [
             {"name": "models", "mount_path": MODELS},
             {"name": "publisher", "mount_path": KEY_FOLDER, "read_only": True},
@@ -216,7 +210,7 @@ def _triton(pod: TritonPod) -> k8s.core.v1.ContainerArgsDict:
         "startup_probe": _probe("live", failures=60),
         "liveness_probe": _probe("live", failures=3),
         "readiness_probe": _probe("ready", failures=3),
-        "security_context": _RESTRICTED,
+        "security_context": restricted_pod.CONTAINER,
         "volume_mounts": [
             *([{"name": "models", "mount_path": MODELS, "read_only": True}] if pod.model else []),
             {"name": "scratch", "mount_path": _TMP},
@@ -252,10 +246,3 @@ def _probe(state: str, failures: int) -> k8s.core.v1.ProbeArgsDict:
         "timeout_seconds": 5,
         "failure_threshold": failures,
     }
-
-
-_RESTRICTED: k8s.core.v1.SecurityContextArgsDict = {
-    "allow_privilege_escalation": False,
-    "read_only_root_filesystem": True,
-    "capabilities": {"drop": ["ALL"]},
-}

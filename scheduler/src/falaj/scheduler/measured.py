@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import urllib3
-from kubernetes.client.exceptions import ApiException
 from prometheus_client.parser import text_string_to_metric_families
 
 from falaj.scheduler.cluster import Cluster
@@ -62,7 +61,7 @@ class Measured:
                 return "silent"
             if work.noted.progress is None or abs(share - work.noted.progress) >= LEAST:
                 self._cluster.note_progress(work, share, time.time())
-        except (*TROUBLE, ApiException) as error:
+        except TROUBLE as error:
             log.info("%s/%s tells no progress: %s", work.namespace, work.owner.name, " ".join(str(error).split())[:200])
             return "silent"
         return "told"

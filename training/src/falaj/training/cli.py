@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from falaj.training import commands
-from falaj.training.errors import TrainingError
+from falaj.training.errors import TrainingError, in_words
 from falaj.training.lineage.command import lineage
 from falaj.training.sweep.command import sweep
 
@@ -45,13 +45,6 @@ def main() -> None:
             raise
         typer.echo(f"falaj-train: {in_words(error)}", err=True)
         sys.exit(commands.exit_code(error))
-
-
-def in_words(error: TrainingError | OSError) -> str:
-    """Say what went wrong in one line, without the numbers that only programs read."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return " ".join(str(error).split())
 
 
 if __name__ == "__main__":

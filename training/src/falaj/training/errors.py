@@ -17,3 +17,10 @@ class RefusedError(TrainingError, ValueError):
     def __reduce__(self) -> tuple[type["RefusedError"], tuple[str, object, str]]:
         """Let it pass between processes."""
         return type(self), (self.field, self.value, self.remedy)
+
+
+def in_words(error: TrainingError | OSError) -> str:
+    """Say what went wrong in one line, without the numbers that only programs read."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(str(error).split())

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from falaj.training.errors import TrainingError
+from falaj.training.errors import TrainingError, in_words
 from falaj.training.serving import commands, service_commands
-from falaj.training.serving.options import exit_code, in_words
+from falaj.training.serving.options import exit_code
 
 DEBUG = "FALAJ_DEBUG"
 

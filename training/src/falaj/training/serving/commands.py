@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from falaj.training.errors import TrainingError
+from falaj.training.errors import TrainingError, in_words
 from falaj.training.sealing import open_keys
 from falaj.training.serving import changes, releases
 from falaj.training.serving.audit import AuditLog, Event
@@ -28,7 +28,6 @@ from falaj.training.serving.options import (
     Tenant,
     VerdictKey,
     checked_digest,
-    in_words,
     model_versions,
     recorder,
     say,

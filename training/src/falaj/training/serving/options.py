@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from falaj.training.errors import RefusedError, TrainingError
+from falaj.training.errors import RefusedError
 from falaj.training.lineage.digests import DIGEST
 from falaj.training.serving.audit import AuditLog, Event
 from falaj.training.serving.refusals import NotServedError
@@ -46,13 +46,6 @@ def exit_code(error: Exception) -> int:
     if isinstance(error, NotServedError):
         return NOT_SERVED
     return REFUSED if isinstance(error, RefusedError) else FAILED
-
-
-def in_words(error: TrainingError | OSError) -> str:
-    """Say what went wrong in one line, without the numbers that only programs read."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return " ".join(str(error).split())
 
 
 def model_versions(store: str, name: str, tenant: str | None, region: str | None, field: str = "--name") -> Versions:

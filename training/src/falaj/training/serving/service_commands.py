@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from falaj.training.errors import RefusedError, TrainingError
+from falaj.training.errors import RefusedError, TrainingError, in_words
 from falaj.training.sealing import open_keys
 from falaj.training.serving import changes, releases
 from falaj.training.serving import standing as standings
@@ -27,7 +27,6 @@ from falaj.training.serving.options import (
     Service,
     Store,
     checked_digest,
-    in_words,
     model_versions,
     recorder,
     say,
