@@ -8,7 +8,7 @@ import pytest
 from component_samples import OWNERSHIP
 
 from falaj.components import ConfigError, SweepJob, Tenant, TrainingJob
-from falaj.components.kubeflow_job import camel
+from falaj.components.kubernetes_names import camel
 from falaj.components.training_checks import check_promise
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4

@@ -3,16 +3,15 @@
 Written after ``trainer.kubeflow.org/v1alpha1``: the trainer makes a JobSet, JobSet a Job and the headless Service.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import pulumi
 import pulumi_kubernetes as k8s
 
+from falaj.components.kubernetes_names import camel
+
 KUBEFLOW = "trainer.kubeflow.org/v1alpha1"
 _STEP = {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}
-_WORDS = ("labels", "annotations", "node_selector", "match_labels", "limits", "requests")
-"""Members whose keys are somebody's own words."""
 
 
 def train_job(
@@ -54,17 +53,3 @@ def train_job(
         },
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[runtime])),
     )
-
-
-def camel(value: Any) -> Any:
-    """Return a specification with the names that Kubernetes has for its members: the SDK translates no custom ones."""
-    if isinstance(value, Mapping):
-        return {_camel(key): each if key in _WORDS else camel(each) for key, each in value.items()}  # pyright: ignore[reportUnknownVariableType] - JSON
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [camel(each) for each in value]  # pyright: ignore[reportUnknownVariableType] - JSON
-    return value
-
-
-def _camel(key: str) -> str:
-    head, *rest = key.split("_")
-    return head + "".join(part.title() for part in rest)

@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from falaj.components.kubeflow_job import camel
+from falaj.components.kubernetes_names import camel
 from falaj.components.rollout_analysis import Promise, template_spec
 from falaj.components.rollout_strategies import ROLE, Strategy, shadow_service, strategy_spec
 from falaj.components.triton_pod import GRPC, HTTP, METRICS

@@ -13,7 +13,7 @@ import pulumi_kubernetes as k8s
 
 from falaj.components.checks import bounded
 from falaj.components.errors import ConfigError
-from falaj.components.kubeflow_job import camel
+from falaj.components.kubernetes_names import camel
 from falaj.components.rollout_analysis import ENVOY_CLUSTER, check_url
 
 QUEUE_METRIC = "falaj_triton_queue_milliseconds"
