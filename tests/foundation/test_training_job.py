@@ -49,7 +49,8 @@ def test_both_are_admitted_by_the_teams_queue_as_wholes(example, cluster):
     workloads = cluster.workloads(TEAM)
     assert {name: each["spec"]["queueName"] for name, each in workloads.items()} == dict.fromkeys(workloads, "default")
     assert workloads["detector"]["spec"]["podSets"][0]["count"] == 2
-    assert cluster.by_pool(TEAM) == {"h200": 2 * 4 + 2 * 1}
+    asked = {"h200": 2 * 4 + 2 * 1}
+    cluster.until(lambda: cluster.by_pool(TEAM) == asked, lambda: f"the queue counts {cluster.by_pool(TEAM)}")
 
 
 def test_the_pods_run_with_what_was_promised(example, cluster):
