@@ -54,6 +54,16 @@ def test_behind_a_gateway_pods_are_reached_from_its_namespace_alone(made):
     assert metrics["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
 
 
+def test_requests_are_repeated_only_where_it_is_said_that_they_may_be(made, engine):
+    made(**BEHIND)
+    for kind in ("HTTPRoute", "GRPCRoute"):
+        assert "falaj.dev/idempotent" not in engine.one(kind)["metadata"]["annotations"]
+    engine.made.clear()
+    made(**BEHIND, idempotent=True)
+    for kind in ("HTTPRoute", "GRPCRoute"):
+        assert engine.one(kind)["metadata"]["annotations"]["falaj.dev/idempotent"] == "true"
+
+
 def test_the_gateway_is_told_that_grpc_is_http_2(made):
     ports = {each["name"]: each for each in made(**BEHIND).one("Service")["spec"]["ports"]}
     assert ports["grpc"]["appProtocol"] == "kubernetes.io/h2c"

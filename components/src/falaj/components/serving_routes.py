@@ -20,6 +20,8 @@ from falaj.components.triton_pod import GRPC, HTTP, METRICS
 
 CLIENTS = "falaj.dev/clients"
 """Annotation of a route: subject alternative names, separated by commas, of the certificates of those who may call."""
+IDEMPOTENT = "falaj.dev/idempotent"
+"""Annotation of a route whose requests may be done twice: one that a dying pod took with it is given to another."""
 ROUTE_API = "gateway.networking.k8s.io/v1"
 PREVIEW = "falaj-preview"
 """Header of requests that are to see the new version before it has any others."""
@@ -40,11 +42,13 @@ class Access:
     clients: Sequence[str]
     hosts: Sequence[str]
     grpc_hosts: Sequence[str]
+    idempotent: bool
+    """Whether a request may be done twice."""
 
 
 def check_access(name: str, args: Mapping[str, Any], service: str) -> Access:
     """Return who may call, refusing what would let anybody, or nobody."""
-    behind = ("client_names", "hostnames", "grpc_hostnames")
+    behind = ("client_names", "hostnames", "grpc_hostnames", "idempotent")
     if "gateway" not in args:
         for each in behind:
             if each in args:
@@ -52,7 +56,7 @@ def check_access(name: str, args: Mapping[str, Any], service: str) -> Access:
         pods = args.get("clients", {"triton-client": service})
         if not pods:
             raise ConfigError(f"{name}.clients", pods, "must name at least one label, else every pod could call")
-        return Access(dict(pods), None, (), (), ())
+        return Access(dict(pods), None, (), (), (), idempotent=False)
     if "clients" in args:
         remedy = "must be left out behind a gateway, through which pods call too"
         raise ConfigError(f"{name}.clients", args["clients"], remedy)
@@ -67,11 +71,12 @@ def check_access(name: str, args: Mapping[str, Any], service: str) -> Access:
         if not _NAME.fullmatch(each):
             remedy = "must be names of certificates without wildcards, such as web.vision.svc or spiffe://vision/web"
             raise ConfigError(f"{name}.client_names", each, remedy)
-    hosts, grpc_hosts = (check_hosts(f"{name}.{each}", args.get(each, [])) for each in behind[1:])
+    hosts, grpc_hosts = (check_hosts(f"{name}.{each}", args.get(each, [])) for each in ("hostnames", "grpc_hostnames"))
     if both := set(hosts) & set(grpc_hosts):
         remedy = "must differ from hostnames: a listener takes one kind of route for each name"
         raise ConfigError(f"{name}.grpc_hostnames", sorted(both), remedy)
-    return Access(None, (dns_label(f"{name}.gateway", namespace), gateway), clients, hosts, grpc_hosts)
+    at = (dns_label(f"{name}.gateway", namespace), gateway)
+    return Access(None, at, clients, hosts, grpc_hosts, idempotent=bool(args.get("idempotent", False)))
 
 
 def check_hosts(field: str, hosts: Sequence[str]) -> list[str]:
@@ -132,6 +137,7 @@ def make_routes(
         # Argo owns the rules once it has set weights. What changes in them here still wins, with the weights of a
         # service at rest, and Argo sets its own again the next time it looks.
         "pulumi.com/patchForce": "true",
+        **({IDEMPOTENT: "true"} if access.idempotent else {}),
     }
     parents = [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": namespace, "name": gateway}]
     weights = pulumi.ResourceOptions(ignore_changes=["spec.rules[*].backendRefs[*].weight"] if strategy else None)

@@ -95,6 +95,8 @@ class TritonServiceArgs(TypedDict):
     """Names of the service at the gateway, for HTTP. Default: ``<service_name>.<namespace>.svc``."""
     grpc_hostnames: NotRequired[list[str]]
     """Names of the service at the gateway, for gRPC. Default: ``<service_name>-grpc.<namespace>.svc``."""
+    idempotent: NotRequired[bool]
+    """Whether a request may be done twice, so that the gateway repeats what a dying pod took along. Default: false."""
     strategy: NotRequired[RolloutStrategy]
     """How a new version takes over, by Argo Rollouts and a gateway. Default: pods are replaced one by one."""
     p99_milliseconds: NotRequired[int]
