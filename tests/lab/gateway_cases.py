@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from falaj.lab.serving.gateway import gateway_class
-from falaj.lab.serving.gateway_objects import GROUP, NODE
+from falaj.lab.serving.gateway_objects import GROUP
+from falaj.lab.serving.nodes import NODE
 
 Made = dict[str, Any]
 CLIENT = "spiffe://falaj/tenant/vision/client/app"

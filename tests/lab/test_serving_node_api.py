@@ -3,7 +3,7 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from falaj.lab.certificates import kubeconfig_path
 from falaj.lab.services import prepare
 from falaj.lab.serving import node_api
-from falaj.lab.serving.node_api import IDENTITY, NodeApi, RefusedError, ensure_identity
+from falaj.lab.serving.node_api import NodeApi, RefusedError, ensure_identity, identity
 from falaj.lab.state import Lab
 
 DEADLINE = 30.0
@@ -59,7 +59,7 @@ class Pods:
 
 
 @asynccontextmanager
-async def served(lab: Lab, pods: Pods) -> AsyncIterator[NodeApi]:
+async def served(lab: Lab, pods: Pods) -> AsyncGenerator[NodeApi]:
     pki = lab.root / "pki"
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=pki / "ca.crt")
     context.load_cert_chain(pki / "kube-apiserver.crt", pki / "kube-apiserver.key")
@@ -121,11 +121,11 @@ def test_a_refusal_says_what_was_refused_and_why(lab: Lab) -> None:
 
 
 def test_the_node_has_a_nodes_name_and_group_and_keeps_its_certificate(lab: Lab) -> None:
-    path = lab.root / "pki" / f"{IDENTITY.name}.crt"
+    path = lab.root / "pki" / f"{identity('processes').name}.crt"
     subject = x509.load_pem_x509_certificate(path.read_bytes()).subject
     assert [name.value for name in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)] == ["system:nodes"]
     assert [name.value for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)] == ["system:node:processes"]
     before = path.read_bytes()
     ensure_identity(lab)
     assert path.read_bytes() == before
-    assert kubeconfig_path(lab, IDENTITY.name).is_file()
+    assert kubeconfig_path(lab, identity("processes").name).is_file()

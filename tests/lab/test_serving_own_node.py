@@ -17,6 +17,8 @@ from falaj.lab.state import Lab
 class Nodes:
     """An API server that knows one node, or none yet."""
 
+    node_name = "processes"
+
     def __init__(self, node: dict[str, Any] | None = None):
         self.node, self.patches = node, list[tuple[str, dict[str, Any]]]()
 
@@ -53,7 +55,7 @@ def test_a_new_node_keeps_pods_away_that_did_not_ask_for_it_and_says_what_is_sim
 
 def test_a_node_that_claims_more_than_before_is_changed_and_stays_ready_since_then() -> None:
     ready = {"type": "Ready", "status": "True", "lastTransitionTime": "then"}
-    node = own_node.manifest(Claims()) | {"status": {"conditions": [ready]}}
+    node = own_node.manifest("processes", Claims()) | {"status": {"conditions": [ready]}}
     nodes = Nodes(node)
     registered(nodes, Claims(labels={"pool": "inference"}))
     (_, labels), (_, status) = nodes.patches
@@ -65,7 +67,7 @@ def test_a_node_that_claims_more_than_before_is_changed_and_stays_ready_since_th
 
 
 def test_a_node_without_its_taint_is_not_taken_over() -> None:
-    node = own_node.manifest(Claims()) | {"spec": {}}
+    node = own_node.manifest("processes", Claims()) | {"spec": {}}
     with pytest.raises(LabError, match="kubectl delete node processes"):
         registered(Nodes(node), Claims())
 

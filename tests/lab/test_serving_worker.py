@@ -29,6 +29,8 @@ Manifest = dict[str, Any]
 class Cluster:
     """An API server that knows one pod, some config maps, and what happened."""
 
+    node_name = "processes"
+
     def __init__(self, pod: Manifest):
         self.pod, self.events, self.deleted = pod, list[Manifest](), False
         self.config_maps: dict[str, Manifest] = {}

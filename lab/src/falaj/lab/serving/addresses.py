@@ -10,15 +10,21 @@ from pathlib import Path
 from falaj.lab.errors import LabError
 from falaj.lab.state import write_private
 
-NETWORK = ipaddress.ip_network("127.1.0.0/16")
-"""What pods' addresses are drawn from; Linux answers on all of 127.0.0.0/8."""
+NETWORK = ipaddress.IPv4Network("127.1.0.0/16")
+"""What the first node's pods have their addresses from; Linux answers on all of 127.0.0.0/8."""
+
+
+def network(number: int) -> ipaddress.IPv4Network:
+    """Return the network of a node, the first of which has the number 0."""
+    return ipaddress.IPv4Network((int(NETWORK.network_address) + number * NETWORK.num_addresses, NETWORK.prefixlen))
 
 
 class Addresses:
-    """Which pod has which address, kept in a file."""
+    """Which pod of a node has which address, kept in a file; each node has a network to itself."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, own: ipaddress.IPv4Network = NETWORK):
         self._path = path
+        self._network = own
         self._known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
 
     def draw(self, uid: str, ports: Iterable[int]) -> str:
@@ -29,15 +35,15 @@ class Addresses:
         if uid in self._known:
             return self._known[uid]
         first, wanted, taken = int(hashlib.sha256(uid.encode()).hexdigest(), 16), list(ports), {*self._known.values()}
-        for step in range(NETWORK.num_addresses):
-            address = str(NETWORK[(first + step) % NETWORK.num_addresses])
+        for step in range(self._network.num_addresses):
+            address = str(self._network[(first + step) % self._network.num_addresses])
             if address.endswith((".0", ".255")) or address in taken:
                 continue
             if all(is_free(address, port) for port in wanted):
                 self._known[uid] = address
                 self._save()
                 return address
-        raise LabError(f"no address in {NETWORK} is free for another pod; delete some")
+        raise LabError(f"no address in {self._network} is free for another pod; delete some")
 
     def release(self, uid: str) -> None:
         """Forget the address of a pod that is gone."""

@@ -5,7 +5,7 @@ import contextlib
 import logging
 
 from falaj.lab.serving import statuses
-from falaj.lab.serving.node_api import NODE, TROUBLE, Manifest, NodeApi
+from falaj.lab.serving.node_api import TROUBLE, Manifest, NodeApi
 
 _MESSAGE = 1024
 
@@ -32,7 +32,7 @@ class Events:
             "type": kind,
             "reason": reason,
             "message": message[:_MESSAGE],
-            "source": {"component": "falaj-lab-kubelet", "host": NODE},
+            "source": {"component": "falaj-lab-kubelet", "host": self._api.node_name},
             "firstTimestamp": statuses.now(),
             "lastTimestamp": statuses.now(),
             "count": 1,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from falaj.lab.errors import LabError
-from falaj.lab.serving.node_api import NODE, NOT_FOUND, Manifest, NodeApi, RefusedError
+from falaj.lab.serving.node_api import NOT_FOUND, Manifest, NodeApi, RefusedError
 
 HOST = "127.0.0.1"
 """Address of the node."""
@@ -66,7 +66,7 @@ def field(pod: Manifest, path: str, address: str) -> str:
         "metadata.uid": lambda: metadata["uid"],
         "metadata.labels": lambda: _lines(metadata.get("labels", {})),
         "metadata.annotations": lambda: _lines(metadata.get("annotations", {})),
-        "spec.nodeName": lambda: NODE,
+        "spec.nodeName": lambda: spec["nodeName"],
         "spec.serviceAccountName": lambda: spec.get("serviceAccountName", "default"),
         "status.podIP": lambda: address,
         "status.podIPs": lambda: address,

@@ -18,6 +18,7 @@ from types import FrameType
 
 from falaj.lab.errors import LabError
 from falaj.lab.loopback import ask
+from falaj.lab.serving import nodes
 from falaj.lab.serving.gateway_files import Files, allocate_ports
 from falaj.lab.serving.gateway_objects import CONTROLLER, GROUP, KINDS, Objects
 from falaj.lab.serving.gateway_status import State, due, not_taken
@@ -118,7 +119,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     api = GatewayApi(lab, IDENTITY)
-    gateway, watched = Gateway(lab, api), Watched(api)
+    gateway, watched = Gateway(lab, api), Watched(api, nodes.names(lab))
     try:
         api.create(KINDS["GatewayClass"].path, gateway_class())
     except LabError as error:

@@ -9,8 +9,6 @@ Manifest = Mapping[str, Any]
 GROUP = "gateway.networking.k8s.io"
 CONTROLLER = "falaj.dev/lab-gateway"
 """The controller's name in a GatewayClass, and in the states that it writes."""
-NODE = "processes"
-"""The node whose pods are processes of this machine; what KWOK says of the other nodes' pods has no address."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ KINDS: Mapping[str, Kind] = {
     "Service": Kind("/api/v1", "services", {}),
     "Secret": Kind("/api/v1", "secrets", {}),
     "ConfigMap": Kind("/api/v1", "configmaps", {}),
-    "Pod": Kind("/api/v1", "pods", {"fieldSelector": f"spec.nodeName={NODE}"}),
+    "Pod": Kind("/api/v1", "pods", {}),
 }
 
 

@@ -2,7 +2,8 @@
 
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from falaj.lab.serving.gateway_objects import KINDS, Kind, Manifest, Objects, key_of
@@ -39,39 +40,49 @@ class GatewayApi(Api):
 
 
 class Watched:
-    """The newest objects of all kinds."""
+    """The newest objects of all kinds; of pods those of some nodes, since what KWOK's nodes have has no address."""
 
-    def __init__(self, api: GatewayApi) -> None:
+    def __init__(self, api: GatewayApi, nodes: Iterable[str]) -> None:
         self._api = api
         self._lock = threading.Lock()
-        self._kinds: dict[str, dict[tuple[str, str], Manifest]] = {}
+        self._watches = [(name, kind) for name, kind in KINDS.items() if name != "Pod"]
+        self._watches += [
+            ("Pod", replace(KINDS["Pod"], query={"fieldSelector": f"spec.nodeName={node}"})) for node in nodes
+        ]
+        self._found: dict[int, dict[tuple[str, str], Manifest]] = {}
+        """What each of the watches has found so far."""
         self.changed = threading.Event()
 
     def start(self) -> None:
         """Begin to watch; threads that end with the process."""
-        for name in KINDS:
-            threading.Thread(target=self._follow, args=(name,), daemon=True, name=name).start()
+        for number, (name, _) in enumerate(self._watches):
+            threading.Thread(target=self._follow, args=(number,), daemon=True, name=name).start()
 
     def objects(self) -> Objects | None:
         """Return all objects; None as long as a kind was never listed: half of them would read as removals."""
         with self._lock:
-            if len(self._kinds) < len(KINDS):
+            if len(self._found) < len(self._watches):
                 return None
-            return Objects({name: list(found.values()) for name, found in self._kinds.items()})
+            by_kind: dict[str, list[Manifest]] = {}
+            for number, (name, _) in enumerate(self._watches):
+                by_kind.setdefault(name, []).extend(self._found[number].values())
+            return Objects(by_kind)
 
-    def _follow(self, name: str) -> None:
-        def replace(items: list[Manifest]) -> None:
+    def _follow(self, number: int) -> None:
+        name, kind = self._watches[number]
+
+        def replace_all(items: list[Manifest]) -> None:
             # What stands in a list does not say its kind.
             with self._lock:
-                self._kinds[name] = {key_of(item): {**item, "kind": name} for item in items}
+                self._found[number] = {key_of(item): {**item, "kind": name} for item in items}
             self.changed.set()
 
         def change(happened: str, item: dict[str, Any]) -> None:
             with self._lock:
                 if happened == "DELETED":
-                    self._kinds[name].pop(key_of(item), None)
+                    self._found[number].pop(key_of(item), None)
                 else:
-                    self._kinds[name][key_of(item)] = item
+                    self._found[number][key_of(item)] = item
             self.changed.set()
 
-        self._api.follow(KINDS[name], replace, change)
+        self._api.follow(kind, replace_all, change)

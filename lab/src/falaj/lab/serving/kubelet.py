@@ -1,6 +1,6 @@
-"""The lab's kubelet: runs the pods of one node as processes. ``python -m falaj.lab.serving.kubelet STATE_FOLDER``.
+"""The lab's kubelet: runs the pods of its nodes as processes. ``python -m falaj.lab.serving.kubelet STATE_FOLDER``.
 
-Real: what binds pods to the node, what they are told, and what they do. In the place of containers: processes, which
+Real: what binds pods to a node, what they are told, and what they do. In the place of containers: processes, which
 share this machine's files, network and user (see docs/lab-serving.md).
 """
 
@@ -11,17 +11,17 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import aiohttp
 
 from falaj.lab.errors import LabError
-from falaj.lab.serving import pod_logs
-from falaj.lab.serving.addresses import Addresses
+from falaj.lab.serving import nodes, pod_logs
+from falaj.lab.serving.addresses import Addresses, network
 from falaj.lab.serving.events import Events
 from falaj.lab.serving.leftovers import end_recorded
-from falaj.lab.serving.node_api import NODE, TROUBLE, Manifest, NodeApi
+from falaj.lab.serving.node_api import TROUBLE, Manifest, NodeApi
 from falaj.lab.serving.own_node import LEASE, claims_of, register, renew
 from falaj.lab.serving.pods import Place, Worker
 from falaj.lab.serving.preparation import Machine
@@ -29,7 +29,7 @@ from falaj.lab.serving.sessions import Sessions
 from falaj.lab.state import Lab
 
 STATUS = 60.0
-"""Seconds between two times that the node says what it has."""
+"""Seconds between two times that a node says what it has."""
 TIDY = 30.0
 """Seconds between two looks after logs and after files that Kubernetes' objects fill."""
 CLOSING = 8.0
@@ -41,10 +41,9 @@ logger = logging.getLogger("falaj.lab.kubelet")
 
 
 class Kubelet:
-    """Keeps the pods that are bound to its node, each by a coroutine of its own."""
+    """Keeps the pods that are bound to one node, each by a coroutine of its own."""
 
-    def __init__(self, lab: Lab, place: Place):
-        self._lab = lab
+    def __init__(self, place: Place):
         self._place = place
         self._workers: dict[str, Worker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -91,31 +90,15 @@ class Kubelet:
                 del self._workers[uid], self._tasks[uid]
                 return
 
-    async def keep_node(self) -> None:
-        """Say again and again that the node lives; ``run/kubelet.looked`` is touched each time that it was heard."""
-        looked, api = self._lab.folder("run") / "kubelet.looked", self._place.machine.api
-        rounds = max(int(STATUS / (LEASE / 4)), 1)
-        count = 0
-        while True:
-            try:
-                if count % rounds == 0:
-                    await register(api, claims_of(self._lab))
-                await renew(api)
-            except TROUBLE as error:
-                logger.warning("the node is not heard: %s", error or type(error).__name__)
-                count = 0
-                await asyncio.sleep(1)
-            else:
-                looked.touch(mode=0o600)
-                count += 1
-                await asyncio.sleep(LEASE / 4)
+    async def follow(self) -> None:
+        """Learn of the node's pods, for ever."""
+        api = self._place.machine.api
+        await api.follow("/api/v1/pods", self.take_all, self.take, fieldSelector=f"spec.nodeName={api.node_name}")
 
     async def keep_tidy(self) -> None:
-        """Bound the logs, and bring files that Kubernetes' objects fill up to date."""
+        """Bring files that Kubernetes' objects fill up to date."""
         while True:
             await asyncio.sleep(TIDY)
-            with contextlib.suppress(OSError):
-                await asyncio.to_thread(pod_logs.tidy, self._place.machine.logs)
             for worker in [*self._workers.values()]:
                 await worker.refresh()
 
@@ -128,24 +111,58 @@ class Kubelet:
             task.cancel()
 
 
+async def keep_nodes(lab: Lab, apis: Sequence[NodeApi]) -> None:
+    """Say again and again that the nodes live; ``run/kubelet.looked`` is touched each time that all were heard."""
+    looked = lab.folder("run") / "kubelet.looked"
+    rounds = max(int(STATUS / (LEASE / 4)), 1)
+    count = 0
+    while True:
+        try:
+            for api in apis:
+                if count % rounds == 0:
+                    await register(api, claims_of(lab))
+                await renew(api)
+        except TROUBLE as error:
+            logger.warning("a node is not heard: %s", error or type(error).__name__)
+            count = 0
+            await asyncio.sleep(1)
+        else:
+            looked.touch(mode=0o600)
+            count += 1
+            await asyncio.sleep(LEASE / 4)
+
+
+async def bound_logs(logs: Path) -> None:
+    """Keep the logs of all pods from growing for ever."""
+    while True:
+        await asyncio.sleep(TIDY)
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(pod_logs.tidy, logs)
+
+
+def place_of(lab: Lab, api: NodeApi, number: int, sessions: Sessions, http: aiohttp.ClientSession) -> Place:
+    """Return what the pods of one node have of this machine: a folder and a network of their own."""
+    pods = lab.folder("data", "pods" if number == 0 else f"pods-{number + 1}")
+    machine = Machine(lab, api, Events(api), sessions, http, lab.folder("logs", "pods"))
+    return Place(machine, Addresses(pods / "addresses.json", network(number)), pods)
+
+
 async def run(lab: Lab, stop: asyncio.Event) -> None:
     """Be the kubelet of a lab until ``stop`` is set."""
     (lab.root / "run" / "kubelet.looked").unlink(missing_ok=True)
     claims_of(lab)  # a setting that is not understood is told at once
-    sessions, pods = Sessions(lab.folder("run", "kubelet")), lab.folder("data", "pods")
+    sessions = Sessions(lab.folder("run", "kubelet"))
     if left := end_recorded(lab.folder("run", "kubelet")):
         logger.warning("ended %d processes that an earlier kubelet left", left)
-    api = NodeApi(lab)
+    apis = [NodeApi(lab, node) for node in nodes.names(lab)]
     # Each probe with a connection of its own, as a kubelet's.
     http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True), trust_env=False)
-    machine = Machine(lab, api, Events(api), sessions, http, lab.folder("logs", "pods"))
-    kubelet = Kubelet(lab, Place(machine, Addresses(pods / "addresses.json"), pods))
-    own = {"fieldSelector": f"spec.nodeName={NODE}"}
+    kubelets = [Kubelet(place_of(lab, api, number, sessions, http)) for number, api in enumerate(apis)]
     works: list[Callable[[], Awaitable[None]]] = [
         sessions.guard,
-        kubelet.keep_node,
-        kubelet.keep_tidy,
-        lambda: api.follow("/api/v1/pods", kubelet.take_all, kubelet.take, **own),
+        lambda: keep_nodes(lab, apis),
+        lambda: bound_logs(lab.folder("logs", "pods")),
+        *(work for kubelet in kubelets for work in (kubelet.keep_tidy, kubelet.follow)),
     ]
     tasks = [asyncio.ensure_future(work()) for work in works]
     stopped = asyncio.create_task(stop.wait())
@@ -156,10 +173,10 @@ async def run(lab: Lab, stop: asyncio.Event) -> None:
     finally:
         for task in (stopped, *tasks):
             task.cancel()
-        await kubelet.close()
+        await asyncio.gather(*(kubelet.close() for kubelet in kubelets))
         await sessions.close()
         await http.close()
-        await api.close()
+        await asyncio.gather(*(api.close() for api in apis))
 
 
 def main() -> None:

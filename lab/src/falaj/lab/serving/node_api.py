@@ -15,12 +15,8 @@ import aiohttp
 
 from falaj.lab.certificates import Certificate, is_current, issue, kubeconfig, kubeconfig_path
 from falaj.lab.errors import LabError
+from falaj.lab.serving.nodes import NODE
 from falaj.lab.state import Lab, write_private
-
-NODE = "processes"
-"""Name of the node whose pods are processes of this machine."""
-IDENTITY = Certificate("node-processes", f"system:node:{NODE}", groups=("system:nodes",), kubeconfig=True)
-"""A node's own identity: the API server's node authorizer lets it read and write what its pods need, and no more."""
 
 Manifest = dict[str, Any]
 NOT_FOUND, CONFLICT = 404, 409
@@ -47,24 +43,30 @@ class RefusedError(LabError):
         self.status = status
 
 
-def ensure_identity(lab: Lab) -> None:
-    """Make the node's certificate and kubeconfig where they are missing or about to expire."""
-    pki = lab.folder("pki")
-    if not is_current(pki, IDENTITY.name, IDENTITY.authority):
-        issue(pki, IDENTITY)
-    text = kubeconfig(pki, IDENTITY.name, lab.ports()["kube-apiserver"])
-    path = kubeconfig_path(lab, IDENTITY.name)
+def identity(node: str) -> Certificate:
+    """Return a node's own identity: the node authorizer lets it read and write what its pods need, and no more."""
+    return Certificate(f"node-{node}", f"system:node:{node}", groups=("system:nodes",), kubeconfig=True)
+
+
+def ensure_identity(lab: Lab, node: str = NODE) -> None:
+    """Make a node's certificate and kubeconfig where they are missing or about to expire."""
+    pki, own = lab.folder("pki"), identity(node)
+    if not is_current(pki, own.name, own.authority):
+        issue(pki, own)
+    text = kubeconfig(pki, own.name, lab.ports()["kube-apiserver"])
+    path = kubeconfig_path(lab, own.name)
     if not path.exists() or path.read_text() != text:
         write_private(path, text)
 
 
 class NodeApi:
-    """Speaks with a lab's API server as the node; to be closed."""
+    """Speaks with a lab's API server as a node; to be closed."""
 
-    def __init__(self, lab: Lab):
-        pki = lab.root / "pki"
+    def __init__(self, lab: Lab, node: str = NODE):
+        self.node_name = node
+        pki, own = lab.root / "pki", identity(node)
         context = ssl.create_default_context(cafile=pki / "ca.crt")
-        context.load_cert_chain(pki / f"{IDENTITY.name}.crt", pki / f"{IDENTITY.name}.key")
+        context.load_cert_chain(pki / f"{own.name}.crt", pki / f"{own.name}.key")
         self._session = aiohttp.ClientSession(
             f"https://127.0.0.1:{lab.ports()['kube-apiserver']}",
             connector=aiohttp.TCPConnector(ssl=context),

@@ -1,4 +1,4 @@
-"""The node whose pods are processes of this machine: what it claims to have, and that it is alive."""
+"""A node whose pods are processes of this machine: what it claims to have, and that it is alive."""
 
 import json
 import platform
@@ -9,13 +9,13 @@ from typing import Any
 
 from falaj.lab.errors import LabError
 from falaj.lab.serving.expansion import HOST
-from falaj.lab.serving.node_api import CONFLICT, NODE, NOT_FOUND, STRATEGIC, Manifest, NodeApi, RefusedError
+from falaj.lab.serving.node_api import CONFLICT, NOT_FOUND, STRATEGIC, Manifest, NodeApi, RefusedError
 from falaj.lab.serving.statuses import now
 from falaj.lab.state import Lab
 from falaj.lab.table import find
 
 NODE_SETTING = "serving-node"
-"""Under which a lab remembers what its node claims, as JSON: the fields of ``Claims``."""
+"""Under which a lab remembers what each such node claims, as JSON: the fields of ``Claims``."""
 MARK = "falaj.dev/lab-processes"
 """Label and taint of the node: a pod gets here only if it says so, and KWOK leaves it alone."""
 LEASE = 40
@@ -37,7 +37,7 @@ class Claims:
 
 
 def claims_of(lab: Lab) -> Claims:
-    """Return what this lab's node claims; raises ``LabError`` for a setting that is not understood."""
+    """Return what each such node of this lab claims; raises ``LabError`` for a setting that is not understood."""
     told = json.loads(lab.settings().get(NODE_SETTING, "{}"))
     try:
         return Claims(**told)
@@ -46,22 +46,22 @@ def claims_of(lab: Lab) -> Claims:
         raise LabError(f"the setting {NODE_SETTING} is {told}; its fields are {names}: {error}") from None
 
 
-def manifest(claims: Claims) -> Manifest:
+def manifest(name: str, claims: Claims) -> Manifest:
     """Return the node as it is made."""
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": NODE, "labels": labels(claims), "annotations": annotations(claims)},
+        "metadata": {"name": name, "labels": labels(name, claims), "annotations": annotations(claims)},
         "spec": {"taints": [{"key": MARK, "value": "true", "effect": "NoSchedule"}]},
     }
 
 
-def labels(claims: Claims) -> dict[str, str]:
+def labels(name: str, claims: Claims) -> dict[str, str]:
     """Return the node's labels."""
     return {
         **claims.labels,
         MARK: "true",
-        "kubernetes.io/hostname": NODE,
+        "kubernetes.io/hostname": name,
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
     }
@@ -73,7 +73,7 @@ def annotations(claims: Claims) -> dict[str, str]:
     return {"falaj.dev/simulated": ",".join(simulated)}
 
 
-def status(claims: Claims) -> Manifest:
+def status(name: str, claims: Claims) -> Manifest:
     """Return the node's status; what nobody measures here, the pressures, is left unsaid."""
     capacity = {"cpu": str(claims.cpus), "memory": claims.memory, "pods": str(claims.pods)}
     capacity |= {"ephemeral-storage": "100Gi", "nvidia.com/gpu": str(claims.gpus)}
@@ -81,7 +81,7 @@ def status(claims: Claims) -> Manifest:
     return {
         "capacity": capacity,
         "allocatable": capacity,
-        "addresses": [{"type": "InternalIP", "address": HOST}, {"type": "Hostname", "address": NODE}],
+        "addresses": [{"type": "InternalIP", "address": HOST}, {"type": "Hostname", "address": name}],
         "conditions": [
             {
                 "type": "Ready",
@@ -108,19 +108,20 @@ def status(claims: Claims) -> Manifest:
 
 async def register(api: NodeApi, claims: Claims) -> None:
     """Make the node, or bring it into line with what it claims now, and say that it is ready."""
-    path = f"/api/v1/nodes/{NODE}"
+    name = api.node_name
+    path = f"/api/v1/nodes/{name}"
     try:
         known = await api.get(path)
     except RefusedError as error:
         if error.status != NOT_FOUND:
             raise
-        known = await api.call("POST", "/api/v1/nodes", manifest(claims))
-    metadata = {"labels": labels(claims), "annotations": annotations(claims)}
+        known = await api.call("POST", "/api/v1/nodes", manifest(name, claims))
+    metadata = {"labels": labels(name, claims), "annotations": annotations(claims)}
     if not all(told.items() <= known["metadata"].get(kind, {}).items() for kind, told in metadata.items()):
         await api.call("PATCH", path, {"metadata": metadata}, kind=STRATEGIC)
     if MARK not in {taint["key"] for taint in known["spec"].get("taints", [])}:
-        raise LabError(f"the node {NODE} is there without its taint {MARK}; delete it: kubectl delete node {NODE}")
-    told = status(claims)
+        raise LabError(f"the node {name} is there without its taint {MARK}; delete it: kubectl delete node {name}")
+    told = status(name, claims)
     before = [each for each in known.get("status", {}).get("conditions", []) if each["type"] == "Ready"]
     ready = told["conditions"][0]
     same = bool(before) and before[0]["status"] == "True"
@@ -130,17 +131,17 @@ async def register(api: NodeApi, claims: Claims) -> None:
 
 async def renew(api: NodeApi) -> None:
     """Renew the node's lease: for as long as this is done, the control plane holds the node for alive."""
-    time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    spec: dict[str, Any] = {"holderIdentity": NODE, "leaseDurationSeconds": LEASE, "renewTime": time}
+    name, time = api.node_name, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    spec: dict[str, Any] = {"holderIdentity": name, "leaseDurationSeconds": LEASE, "renewTime": time}
     try:
-        await api.call("PATCH", f"{_LEASES}/{NODE}", {"spec": spec}, kind=STRATEGIC)
+        await api.call("PATCH", f"{_LEASES}/{name}", {"spec": spec}, kind=STRATEGIC)
     except RefusedError as error:
         if error.status != NOT_FOUND:
             raise
         lease = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": NODE, "namespace": "kube-node-lease"},
+            "metadata": {"name": name, "namespace": "kube-node-lease"},
             "spec": spec,
         }
         try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from falaj.lab.certificates import kubeconfig_path
 from falaj.lab.service import Binaries, Service, answers_at, python
-from falaj.lab.serving import crds, triton
+from falaj.lab.serving import crds, nodes, triton
 from falaj.lab.state import Lab, write_private
 from falaj.lab.table import cache
 
@@ -30,13 +30,10 @@ LOOKED, TRANSLATED = "kubelet.looked", "lab-gateway.ready"
 """What the lab's kubelet and its gateway write below ``run`` when they have done their work."""
 
 LEASE = 40
-"""Seconds for which the kubelet's node counts as heard."""
+"""Seconds for which the kubelet's nodes count as heard."""
 
 ADMIN = ("/ready", "/server_info", "/stats", "/clusters", "/listeners", "/config_dump", "/certs", "/memory")
 """What Envoy's administration answers, whoever on this machine asks: nothing that drains or ends it."""
-
-NODE = "processes"
-"""The node whose pods are processes."""
 
 _BOUNDS = {"sample_limit": 20_000, "body_size_limit": "16MB"}
 """What one target may say at once."""
@@ -77,8 +74,9 @@ def prometheus(lab: Lab, binaries: Binaries) -> list[str]:
                     {
                         "role": "pod",
                         "kubeconfig_file": str(kubeconfig_path(lab, "prometheus")),
-                        "selectors": [{"role": "pod", "field": f"spec.nodeName={NODE}"}],
+                        "selectors": [{"role": "pod", "field": f"spec.nodeName={node}"}],
                     }
+                    for node in nodes.names(lab)
                 ],
                 "relabel_configs": [
                     _kept("container_port_name", "metrics"),
@@ -189,10 +187,11 @@ def argo_rollouts_environment(lab: Lab) -> Mapping[str, str]:
 
 
 def prepare_kubelet(lab: Lab, _: Binaries) -> None:
-    """Give the kubelet its identity, which is a node's, and forget what an earlier one said of itself."""
+    """Give the kubelet its identity, which is that of its nodes, and forget what an earlier one said of itself."""
     from falaj.lab.serving.node_api import ensure_identity  # noqa: PLC0415 - aiohttp takes a while to import
 
-    ensure_identity(lab)
+    for node in nodes.names(lab):
+        ensure_identity(lab, node)
     (lab.root / "run" / LOOKED).unlink(missing_ok=True)
 
 
@@ -202,7 +201,7 @@ def prepare_gateway(lab: Lab, _: Binaries) -> None:
 
 
 def kubelet_looked_lately(lab: Lab) -> bool:
-    """Say whether the kubelet was heard by the API server within its node's lease."""
+    """Say whether the kubelet was heard by the API server within its nodes' lease."""
     return time.time() - (lab.root / "run" / LOOKED).stat().st_mtime < LEASE
 
 
