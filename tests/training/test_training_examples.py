@@ -1,6 +1,7 @@
 """The examples of the guide train, as whoever reads it would start them."""
 
 import base64
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from training.runs import PATIENCE, Server, said, start
 
 from falaj.training import events
 from falaj.training.job import Job, load_job
+from falaj.training.watch.reference import decoded
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
@@ -38,7 +40,12 @@ def test_the_classifier_is_trained_judged_signed_and_exported(tmp_path: Path) ->
     code, out = done("run", job)
     assert code == 0, out
     assert "done: 280 steps" in out and "the gate's verdict is pass" in out and "exported to" in out
-    assert (job.folder / "models" / "tumours" / "1" / "model.onnx").exists()
+    model = job.folder / "models" / "tumours"
+    assert (model / "1" / "model.onnx").exists()
+    watched = decoded((model / "reference.json").read_bytes())
+    judged = json.loads((job.folder / "verdict.json").read_text())["payload"]
+    assert watched.data_digest == judged["data_digests"]["validation"], "it is of the data that the gate used"
+    assert watched.outputs["kinds"].columns["kinds.largest"].labels == ("1", "0")
     code, out = done("run", job)
     assert code == 2 and "`falaj-train resume` goes on after step 280" in out and out.count("\n") == 1
     code, out = done("evaluate", job, "--set", "gate.metrics.accuracy.minimum=1.1")

@@ -11,6 +11,7 @@ from torch import nn
 from falaj.training.contract import make_model
 from falaj.training.errors import RefusedError
 from falaj.training.export.folder import Module, export
+from falaj.training.export.observed import observed
 from falaj.training.export.section import ExportSection
 from falaj.training.export.served import captured_inputs
 from falaj.training.export.weights import save_weights, weights_digest
@@ -27,6 +28,7 @@ from falaj.training.order import Loader, Share
 from falaj.training.tracked import FACTS
 from falaj.training.trained import load_trained
 from falaj.training.user import User, call, load_user
+from falaj.training.watch.reference import REFERENCE
 
 MODELS, WEIGHTS, VERDICT = "models", "model.safetensors", "verdict.json"
 """In the run's folder: the repository of exported models, the weights that were judged, and the signed verdict."""
@@ -74,7 +76,8 @@ def export_model(job: Job) -> ModelFacts:
     model, _ = load_trained(job, user)
     made = Module(model, inputs(model, user, job, job.export), job.name, job.model.entry, job.model.settings)
     signer = open_signer(job.signing.key, base=job.base) if job.signing else None
-    return export(made, job.export, job.folder / MODELS, signer=signer, evidence=_evidence(job))
+    evidence = {**_evidence(job), **_reference(model, user, job, job.export)}
+    return export(made, job.export, job.folder / MODELS, signer=signer, evidence=evidence)
 
 
 def inputs(model: nn.Module, user: User, job: Job, section: ExportSection) -> dict[str, torch.Tensor]:
@@ -87,8 +90,18 @@ def inputs(model: nn.Module, user: User, job: Job, section: ExportSection) -> di
 def _evaluated(model: nn.Module, user: User, job: Job) -> Evaluation:
     assert job.gate is not None
     data = call("data.entry", user.data, job.data.settings, "validation")
-    device = "cuda" if torch.cuda.is_available() and job.parallel.device != "cpu" else "cpu"
-    return evaluate(model, data, user.score, job.optimizer.batch_size, device, latency=job.gate.latency)
+    return evaluate(model, data, user.score, job.optimizer.batch_size, _device(job), latency=job.gate.latency)
+
+
+def _reference(model: nn.Module, user: User, job: Job, section: ExportSection) -> dict[str, bytes]:
+    """Return the file by which requests are seen to drift; none where there are too few examples to tell by."""
+    data = call("data.entry", user.data, job.data.settings, "validation")
+    found = observed(model, data, user.score, section, batch_size=job.optimizer.batch_size, device=_device(job))
+    return {} if found is None else {REFERENCE: found.encoded()}
+
+
+def _device(job: Job) -> str:
+    return "cuda" if torch.cuda.is_available() and job.parallel.device != "cpu" else "cpu"
 
 
 def _champion(weights: Path, user: User, job: Job) -> nn.Module:

@@ -15,6 +15,7 @@ from falaj.training.launch import StoppedError
 from falaj.training.run import GateRefusedError, pass_gate, plain, train
 from falaj.training.user import check_entries
 from falaj.training.validation.report import DataRefusedError
+from falaj.training.watch.reference import LEAST, REFERENCE
 
 DONE, FAILED, REFUSED, GATE_REFUSED, DATA_REFUSED = range(5)
 """Exit codes. Asked to stop by a signal, it is 128 and the signal's number, as a shell says it."""
@@ -86,6 +87,8 @@ def evaluate(job: JobPath, sets: Sets = None, champion: Champion = None) -> None
 def export(job: JobPath, sets: Sets = None) -> None:
     """Export the model of the last checkpoint as `[export]` says, signed where `[signing]` names a key.
 
+    What inputs and outputs are like on the validation data goes with it, for `falaj-serve watch`.
+
     \b
     Example:
       falaj-train export job.toml --set export.version=2
@@ -93,6 +96,8 @@ def export(job: JobPath, sets: Sets = None) -> None:
     from falaj.training.after import export_model  # noqa: PLC0415 - it brings torch along
 
     made = export_model(load_job(job, sets or []))
+    if not (Path(made.location) / REFERENCE).exists():
+        typer.echo(f"fewer than {LEAST} validation examples: drift of requests cannot be watched", err=True)
     typer.echo(f"exported to {made.location} ({made.digest})")
 
 

@@ -97,15 +97,27 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def outcome_of(moved: Shift, p: float, *, bound: float, confidence: float) -> Outcome:
+    """Return what an index comes to; ``p`` is corrected for the number of columns.
+
+    ``fail``: it is above ``bound``, and chance is ruled out at ``confidence``. ``undetermined``: it is above, and
+    chance may explain it, or chance alone is expected to reach the bound.
+    """
+    if moved.index > bound and p <= 1 - confidence:
+        return "fail"
+    return "undetermined" if moved.index > bound or moved.chance > bound else "pass"
+
+
 def _judged(checks: DriftChecks, name: str, moved: Shift, p: float) -> Finding:
     index, bound = moved.index, checks.refused_above
+    outcome = outcome_of(moved, p, bound=bound, confidence=checks.confidence)
 
     def found(outcome: Outcome, said: str) -> Finding:
         return Finding("drift", name, outcome, said, measured=index, bound=bound)
 
-    if index > bound and p <= 1 - checks.confidence:
+    if outcome == "fail":
         return found("fail", "it moved away from the last accepted data: index")
-    if index > bound or moved.chance > bound:
-        outcome = "pass" if checks.accept_undetermined else "undetermined"
-        return found(outcome, "there are too few rows to tell drift from chance: index")
+    if outcome == "undetermined":
+        accepted = "pass" if checks.accept_undetermined else "undetermined"
+        return found(accepted, "there are too few rows to tell drift from chance: index")
     return found("pass", "it moved, within what is accepted: index" if index > checks.told_above else "index")
