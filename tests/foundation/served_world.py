@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -139,16 +141,16 @@ class Front:
         return Client(ports["gateways/serving:443"], self.authority.pem, self.folder, signed)
 
 
-def infer(connection: HTTPConnection) -> tuple[int, str, list[float]]:
+def infer(connection: HTTPConnection, **headers: str) -> tuple[int, str, list[float]]:
     """Ask the model once: the status, which version answered, and with what."""
-    status, said = ask(connection, _PATH, _ASKED, Host=SERVED_AS)
+    status, said = ask(connection, _PATH, _ASKED, Host=SERVED_AS, **headers)
     return status, said.get("model_version", ""), said["outputs"][0]["data"] if said else []
 
 
-def infer_once(client: Client) -> tuple[int, str, list[float]]:
+def infer_once(client: Client, **headers: str) -> tuple[int, str, list[float]]:
     """Ask the model on a connection of its own."""
     with client.connected() as connection:
-        return infer(connection)
+        return infer(connection, **headers)
 
 
 def is_ready_by_grpc(client: Client, version: int) -> bool:
@@ -166,11 +168,23 @@ def is_ready_by_grpc(client: Client, version: int) -> bool:
 class Inference(Load):
     """A steady small load on the model; an answer is its status and the version that computed."""
 
+    def __init__(self, client: Client, clients: int = 3, **headers: str) -> None:
+        super().__init__(client, clients)
+        self._headers = headers
+        self.products: dict[str, set[tuple[float, ...]]] = {}
+        """What each version has answered with."""
+        self.seconds: dict[str, list[float]] = {}
+        """How long each answer of each version took."""
+
     def _run(self) -> None:
         try:
             with self._client.connected() as connection:
                 while not self._end.is_set():
-                    self.answers.append(infer(connection)[:2])
+                    began = time.monotonic()
+                    status, version, product = infer(connection, **self._headers)
+                    self.products.setdefault(version, set()).add(tuple(product))
+                    self.seconds.setdefault(version, []).append(time.monotonic() - began)
+                    self.answers.append((status, version))
                     time.sleep(0.02)
         except (OSError, HTTPException) as error:
             self.failures.append(repr(error))
@@ -181,22 +195,40 @@ def shorten_analysis(cluster: GpuCluster) -> None:
 
     The limit of the latency goes up with it: on a machine that is busy with other things, it is not the model's.
     """
-    rollout = cluster.custom.get_namespaced_custom_object(*ARGO, TEAM, "rollouts", NAME)
-    steps = rollout["spec"]["strategy"]["canary"]["steps"]
+    steps, metrics = _measured(cluster)
     for step in steps:
         for each in step.get("analysis", {}).get("args", ()):
             if each["name"] == "measurements":
                 each["value"] = "2"
             if each["name"] == "delay" and each["value"] != "0s":
                 each["value"] = f"{SHORTEST}s"
-    template = cluster.custom.get_namespaced_custom_object(*ARGO, TEAM, "analysistemplates", NAME)
-    metrics = template["spec"]["metrics"]
     for each in metrics:
         each["interval"] = "5s"
         prometheus = each["provider"]["prometheus"]
         prometheus["query"] = prometheus["query"].replace("[60s]", f"[{SHORTEST}s]")
         each["successCondition"] = each["successCondition"].replace("<= 250", "<= 5000")
-    changed = {"spec": {"metrics": metrics}}
-    cluster.custom.patch_namespaced_custom_object(*ARGO, TEAM, "analysistemplates", NAME, changed)
-    changed = {"spec": {"strategy": {"canary": {"steps": steps}}}}
-    cluster.custom.patch_namespaced_custom_object(*ARGO, TEAM, "rollouts", NAME, changed)
+    _measure(cluster, steps, metrics)
+
+
+@contextmanager
+def shortened_analysis(cluster: GpuCluster) -> Generator[None]:
+    """Shorten the analysis for a while: what is then as the program has it is no conflict when that is run again."""
+    before = _measured(cluster)
+    shorten_analysis(cluster)
+    yield
+    _measure(cluster, *before)
+
+
+def _measured(cluster: GpuCluster) -> tuple[Any, Any]:
+    """Return the steps of the rollout and the metrics of its analysis."""
+    rollout = cluster.custom.get_namespaced_custom_object(*ARGO, TEAM, "rollouts", NAME)
+    template = cluster.custom.get_namespaced_custom_object(*ARGO, TEAM, "analysistemplates", NAME)
+    return rollout["spec"]["strategy"]["canary"]["steps"], template["spec"]["metrics"]
+
+
+def _measure(cluster: GpuCluster, steps: Any, metrics: Any) -> None:
+    for kind, changed in (
+        ("analysistemplates", {"metrics": metrics}),
+        ("rollouts", {"strategy": {"canary": {"steps": steps}}}),
+    ):
+        cluster.custom.patch_namespaced_custom_object(*ARGO, TEAM, kind, NAME, {"spec": changed})

@@ -18,6 +18,7 @@ NEEDS_MORE = {
         "tenant",
         "training-job",
         "triton-canary",
+        "triton-strategies",
     ),
 }
 """Examples of what is not AWS; tests of their own bring them up."""
