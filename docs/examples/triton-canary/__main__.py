@@ -44,6 +44,7 @@ service: TritonServiceArgs = {
     "gateway": "gateways/serving",
     "client_names": ["web.vision.svc"],
     "p99_milliseconds": 250,
+    "recorder": {"api_server_cidrs": ["10.20.0.0/16"]},
     "strategy": {
         "canary": {
             "steps": [{"weight": 5}, {"weight": 25}, {"weight": 50, "measurements": 10}],

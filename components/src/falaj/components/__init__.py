@@ -52,6 +52,8 @@ from falaj.components.retention import StoreKind
 from falaj.components.rollout_analysis import Analysis, QualityMetric
 from falaj.components.rollout_strategies import BlueGreen, Canary, CanaryStep, RolloutStrategy, Shadow
 from falaj.components.secrets_vault import SecretsVault, SecretsVaultArgs
+from falaj.components.serving_recorder import Recorder
+from falaj.components.serving_recorder_role import RecorderIdentity
 from falaj.components.serving_scaling import Autoscaler, Autoscaling
 from falaj.components.shared_file_system import FileSystemKind, SharedFileSystem, SharedFileSystemArgs
 from falaj.components.sla_scheduler import SlaScheduler, SlaSchedulerArgs
@@ -147,6 +149,8 @@ __all__ = [
     "Queueing",
     "QueuesRef",
     "Reachable",
+    "Recorder",
+    "RecorderIdentity",
     "RecordsRef",
     "Regime",
     "RegionGuard",

@@ -1,5 +1,6 @@
 """What may be said of the pods of Triton, checked before anything is made."""
 
+import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -220,6 +221,18 @@ def check_image(field: str, image: str) -> str:
     if not _DIGEST.fullmatch(image):
         raise ConfigError(field, image, "must be an image by digest, registry/repository@sha256:<64 hex digits>")
     return image
+
+
+def check_ranges(field: str, cidrs: Sequence[str]) -> list[str]:
+    """Return address ranges that pods may call, refusing what would open more than endpoints."""
+    for cidr in cidrs:
+        try:
+            found = ipaddress.ip_network(cidr)
+        except ValueError as error:
+            raise ConfigError(field, cidr, "must be address ranges such as 10.20.8.0/24") from error
+        if found.prefixlen < (16 if found.version == 4 else 48) or found.is_link_local or found.is_multicast:
+            raise ConfigError(field, cidr, "must be endpoints' addresses, at most a /16 each")
+    return list(cidrs)
 
 
 def gib(amount: str) -> float:

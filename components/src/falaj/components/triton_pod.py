@@ -1,7 +1,7 @@
 """The pods of Triton: restricted, by image digest, with models that were verified before Triton sees them."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -10,6 +10,7 @@ import pulumi_kubernetes as k8s
 from falaj.components import restricted_pod
 from falaj.components.gpu_node_pool import GPU_LABEL, GPU_TAINT
 from falaj.components.gpu_sharing import GPU
+from falaj.components.node_pool import Taint
 from falaj.components.queue_admission import TENANT_LABEL
 from falaj.components.refs import pick
 from falaj.components.triton_checks import MODELS, SHARED_MEMORY, TEMPORARY, ServedModel, TritonPod
@@ -145,16 +146,21 @@ def node_selector(pod: TritonPod) -> pulumi.Input[Mapping[str, pulumi.Input[str]
 def tolerations(pod: TritonPod) -> Any:
     """Return the taints that are no obstacle: that of GPUs, those named, and that of a pool kept for a tenant."""
     gpu = [{"key": GPU_TAINT["key"], "operator": "Exists", "effect": "NoSchedule"}] if pod.gpus else []
-    known = [*gpu, *(_equal(taint["key"], taint["value"]) for taint in pod.taints)]
+    known = [*gpu, *tolerations_of(pod.taints)]
 
-    def with_kept(node_labels: Mapping[str, str]) -> list[dict[str, str]]:
+    def with_kept(node_labels: Mapping[str, str]) -> list[Any]:
         kept = node_labels.get(TENANT_LABEL)
         return [*known, *([_equal(TENANT_LABEL, kept)] if kept else [])]
 
     return known if pod.gpu_pool is None else pick(pod.gpu_pool, "node_labels").apply(with_kept)
 
 
-def _equal(key: str, value: str) -> dict[str, str]:
+def tolerations_of(taints: Sequence[Taint]) -> list[k8s.core.v1.TolerationArgsDict]:
+    """Return what lets a pod onto nodes with these taints, and with no others."""
+    return [_equal(taint["key"], taint["value"]) for taint in taints]
+
+
+def _equal(key: str, value: str) -> k8s.core.v1.TolerationArgsDict:
     return {"key": key, "operator": "Equal", "value": value, "effect": "NoSchedule"}
 
 

@@ -1,29 +1,25 @@
 """A model served by NVIDIA Triton: verified before it is loaded, taken over from by measure, reachable by name only."""
 
-import re
+from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from falaj.components.checks import bounded
-from falaj.components.errors import ConfigError
 from falaj.components.node_pool import Taint
 from falaj.components.refs import PoolRef, StoreRef, TenantRef, pick
-from falaj.components.rollout_analysis import check_promise
 from falaj.components.rollout_objects import ARGO, make_deployment, make_rollout, make_services
-from falaj.components.rollout_strategies import RolloutStrategy, check_strategy
+from falaj.components.rollout_strategies import RolloutStrategy
 from falaj.components.serving_monitoring import make_monitoring
-from falaj.components.serving_routes import check_access, host_names, ingress_rules, make_routes
-from falaj.components.serving_scaling import Autoscaling, check_scaling, make_scaler
-from falaj.components.tiers import TIER_LABEL, Tier, check_tiers
-from falaj.components.triton_checks import check_image, check_pod
+from falaj.components.serving_recorder import Recorder, make_recorder
+from falaj.components.serving_routes import host_names, ingress_rules, make_routes
+from falaj.components.serving_scaling import Autoscaling, make_scaler
+from falaj.components.tiers import TIER_LABEL, Tier
+from falaj.components.triton_checks import check_image
+from falaj.components.triton_plan import check_service
 from falaj.components.triton_pod import HTTP, annotations, pod_spec, publisher_key, selector
 
 __all__ = ["TritonService", "TritonServiceArgs", "check_image"]
-
-_DURATION = re.compile(r"(\d+)([smh])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 class TritonServiceArgs(TypedDict):
@@ -99,6 +95,10 @@ class TritonServiceArgs(TypedDict):
     """Whether a request may be done twice, so that the gateway repeats what a dying pod took along. Default: false."""
     strategy: NotRequired[RolloutStrategy]
     """How a new version takes over, by Argo Rollouts and a gateway. Default: pods are replaced one by one."""
+    recorder: NotRequired[Recorder]
+    """Who writes into the model's audit log what Argo decides by itself. Default: none, see ``unrecorded``."""
+    unrecorded: NotRequired[bool]
+    """Whether a strategy may decide over a published model, and nobody here writes down why. Default: false."""
     p99_milliseconds: NotRequired[int]
     """Milliseconds within which 99 of 100 requests are answered; alerts and the analysis hold to it. Default: 1000."""
     error_percent: NotRequired[float]
@@ -132,45 +132,18 @@ class TritonService(pulumi.ComponentResource):
     """URL of the HTTP endpoint: at the gateway if there is one, else within the cluster."""
 
     def __init__(self, name: str, args: TritonServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        pod = check_pod(name, {**args})
+        plan = check_service(name, {**args})
+        pod, access, strategy, scaling = plan.pod, plan.access, plan.strategy, plan.scaling
         service_name = pod.service_name
-        access = check_access(name, {**args}, service_name)
-        scaling = check_scaling(name, {**args})
-        replicas = None if scaling else bounded(f"{name}.replicas", args.get("replicas", 2), 1, 1000)
-        promise = check_promise(name, args.get("p99_milliseconds", 1000), args.get("error_percent", 1))
-        strategy = check_strategy(f"{name}.strategy", args["strategy"]) if "strategy" in args else None
-        if strategy and access.gateway is None:
-            raise ConfigError(f"{name}.gateway", None, "must be given for a strategy: versions are told apart there")
-        (tier,) = check_tiers(f"{name}.tier", [args.get("tier", Tier.PRODUCTION)])
-        ready = args.get("ready_timeout", "5m")
-        ready_seconds = check_duration(f"{name}.ready_timeout", ready)
 
         super().__init__("falaj:index:TritonService", name, dict(args), opts)
         child = pulumi.ResourceOptions(parent=self)
         namespace = pick(args["tenant"], "namespace")
         chosen = selector(pod)
-        labels = pick(args["tenant"], "labels").apply(lambda owner: owner | chosen | {TIER_LABEL: tier.value})
+        labels = pick(args["tenant"], "labels").apply(lambda owner: owner | chosen | {TIER_LABEL: plan.tier.value})
         metadata: k8s.meta.v1.ObjectMetaArgsDict = {"name": service_name, "namespace": namespace, "labels": labels}
-        policy = k8s.networking.v1.NetworkPolicy(
-            f"{name}-network-policy",
-            metadata=metadata,
-            spec={
-                "pod_selector": {"match_labels": chosen},
-                "policy_types": ["Ingress", "Egress"],
-                "ingress": ingress_rules(access, args.get("metrics_namespace", "monitoring")),
-                "egress": [
-                    {"to": [{"ip_block": {"cidr": cidr}}], "ports": [{"protocol": "TCP", "port": 443}]}
-                    for cidr in args.get("storage_cidrs", [])
-                ],
-            },
-            opts=child,
-        )
-        k8s.policy.v1.PodDisruptionBudget(
-            f"{name}-disruption-budget",
-            metadata=metadata,
-            spec={"max_unavailable": 1, "selector": {"match_labels": chosen}},
-            opts=child,
-        )
+        ingress = ingress_rules(access, args.get("metrics_namespace", "monitoring"))
+        policy = _bounds(name, metadata, chosen, ingress=ingress, storage=plan.storage, opts=child)
         template_metadata: k8s.meta.v1.ObjectMetaArgsDict = {"labels": labels}
         if words := annotations(pod):
             template_metadata["annotations"] = words
@@ -179,15 +152,15 @@ class TritonService(pulumi.ComponentResource):
             "spec": pod_spec(pod, namespace, publisher_key(name, pod, namespace, labels, child)),
         }
         after_policy = pulumi.ResourceOptions(parent=self, depends_on=[policy])
-        before_service = child
+        before_service, running = child, policy
         if strategy is None:
             running = make_deployment(
                 name,
                 metadata,
                 template,
-                replicas=replicas,
+                replicas=plan.replicas,
                 selector=chosen,
-                ready_timeout=ready,
+                ready_timeout=plan.ready,
                 opts=after_policy,
             )
             before_service = pulumi.ResourceOptions(parent=self, depends_on=[running])
@@ -204,25 +177,36 @@ class TritonService(pulumi.ComponentResource):
         if access.gateway is not None:
             make_routes(name, service_name, access, strategy, metadata={**metadata}, hosts=hosts, opts=child)
         if strategy is not None:
-            make_rollout(
+            running = make_rollout(
                 name,
                 metadata,
                 template,
                 strategy,
-                promise,
+                plan.promise,
                 service=service_name,
-                replicas=replicas,
+                replicas=plan.replicas,
                 selector=chosen,
-                ready_seconds=ready_seconds,
+                ready_seconds=plan.ready_seconds,
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, service]),
+            )
+        if plan.recorder is not None:
+            make_recorder(
+                name,
+                plan.recorder,
+                pod,
+                namespace=namespace,
+                labels=pick(args["tenant"], "labels"),
+                store=args.get("store"),
+                storage_cidrs=plan.storage,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[running]),
             )
         kind = ("apps/v1", "Deployment") if strategy is None else (ARGO, "Rollout")
         if scaling is not None:
             target = {"apiVersion": kind[0], "kind": kind[1], "name": service_name}
             make_scaler(name, service_name, scaling, metadata, target=target, opts=child)
-        if args.get("monitoring", False):
-            may_sleep = scaling is not None and scaling.least == 0
-            make_monitoring(name, service_name, metadata, promise, chosen, may_sleep=may_sleep, opts=child)
+        if plan.monitoring:
+            may_sleep = plan.may_sleep
+            make_monitoring(name, service_name, metadata, plan.promise, chosen, may_sleep=may_sleep, opts=child)
 
         self.service_name = service.metadata.name.apply(lambda known: known or service_name)
         self.namespace = namespace
@@ -233,9 +217,32 @@ class TritonService(pulumi.ComponentResource):
         self.register_outputs({"serviceName": self.service_name, "namespace": self.namespace, "url": self.url})
 
 
-def check_duration(field: str, text: str) -> int:
-    """Return a duration in seconds."""
-    found = _DURATION.fullmatch(text)
-    if found is None or found[1] == "0":
-        raise ConfigError(field, text, "must be a duration such as 90s, 5m or 1h")
-    return int(found[1]) * _SECONDS[found[2]]
+def _bounds(
+    name: str,
+    metadata: k8s.meta.v1.ObjectMetaArgsDict,
+    chosen: dict[str, str],
+    *,
+    ingress: list[k8s.networking.v1.NetworkPolicyIngressRuleArgsDict],
+    storage: Sequence[str],
+    opts: pulumi.ResourceOptions,
+) -> k8s.networking.v1.NetworkPolicy:
+    """Say who reaches the pods and what they reach, and that one of them at a time may be taken away."""
+    k8s.policy.v1.PodDisruptionBudget(
+        f"{name}-disruption-budget",
+        metadata=metadata,
+        spec={"max_unavailable": 1, "selector": {"match_labels": chosen}},
+        opts=opts,
+    )
+    return k8s.networking.v1.NetworkPolicy(
+        f"{name}-network-policy",
+        metadata=metadata,
+        spec={
+            "pod_selector": {"match_labels": chosen},
+            "policy_types": ["Ingress", "Egress"],
+            "ingress": ingress,
+            "egress": [
+                {"to": [{"ip_block": {"cidr": cidr}}], "ports": [{"protocol": "TCP", "port": 443}]} for cidr in storage
+            ],
+        },
+        opts=opts,
+    )

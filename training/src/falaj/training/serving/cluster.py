@@ -12,6 +12,9 @@ _GROUP, _API_VERSION = "argoproj.io", "v1alpha1"
 _TIMEOUT = (5, 30)
 """Seconds to connect, and to wait for an answer."""
 HASH_LABEL = "rollouts-pod-template-hash"
+FOLDER = "FALAJ_CLUSTER_FOLDER"
+"""Where a pod has its token (``token``) and its cluster's authority (``ca.crt``), if not at Kubernetes' own place."""
+_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 Object = Mapping[str, Any]
 
 
@@ -126,9 +129,12 @@ def _api_client(kubeconfig: Path | None, context: str | None) -> Any:
     try:
         if kubeconfig is None and context is None and _inside_a_pod():
             from kubernetes import client  # noqa: PLC0415 - the same
+            from kubernetes.config.incluster_config import InClusterConfigLoader  # noqa: PLC0415 - the same
 
             settings: Any = client.Configuration()
-            config.load_incluster_config(client_configuration=settings)
+            folder = os.environ.get(FOLDER, _FOLDER)
+            # It reads the token anew each minute, since a kubelet replaces it before it ends.
+            InClusterConfigLoader(f"{folder}/token", f"{folder}/ca.crt").load_and_set(settings)
             return client.ApiClient(settings)
         return config.new_client_from_config(
             config_file=None if kubeconfig is None else str(kubeconfig), context=context, persist_config=False

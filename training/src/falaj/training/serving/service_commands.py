@@ -162,11 +162,16 @@ def record(
     cluster = Cluster(service, kubeconfig=kubeconfig, context=context)
     place = model_versions(store, name, None, region)
     log, who = AuditLog(place.store, name), caller(place.store, cluster.user())
+    seen: standings.Standing | None = None
     while True:
         try:
-            event = decision(standings.standing(cluster), log.events())
-            if event is not None:
-                recorder(log, who, name)(event)
+            found = standings.standing(cluster)
+            # Reading the whole log is what costs; a service at rest has nothing new for it.
+            if found != seen:
+                event = decision(found, log.events())
+                if event is not None:
+                    recorder(log, who, name)(event)
+                seen = found
         except (TrainingError, OSError) as error:
             if every is None or isinstance(error, RefusedError):
                 raise
