@@ -1,0 +1,1 @@
+"""A demonstration: a model is trained, judged, signed, published and served; then a bad version is, twice."""
