@@ -241,8 +241,9 @@ def served(folder: Path, inputs: list[str], outputs: list[str]) -> Any:
     exec(compile((folder / "model.py").read_text(), str(folder / "model.py"), "exec"), space)  # noqa: S102 - as it does
     model: TritonPythonModel = space["TritonPythonModel"]()
     names = {"input": [{"name": each} for each in inputs], "output": [{"name": each} for each in outputs]}
+    described = {**names, "instance_group": [{"count": 2}]}
     device = {"model_instance_kind": "CPU", "model_instance_device_id": "0"}
-    model.initialize({"model_config": json.dumps(names), **device})
+    model.initialize({"model_config": json.dumps(described), **device})
     return model
 
 
@@ -291,6 +292,7 @@ def test_the_description_for_triton_is_whole() -> None:
         outputs=[table("scores", [3], labels=["a", "b", "c"]), table("embedding", ["length", 16], type="float16")],
         preferred_batch_sizes=[4, 8],
         queue_delay_microseconds=250,
+        queue_size=100,
         instances=2,
         device="gpu",
         version=7,
@@ -327,11 +329,18 @@ output {
 dynamic_batching {
   preferred_batch_size: [4, 8]
   max_queue_delay_microseconds: 250
+  default_queue_policy {
+    timeout_action: REJECT
+    default_timeout_microseconds: 5000000
+    allow_timeout_override: true
+    max_queue_size: 100
+  }
 }
 instance_group {
   count: 2
   kind: KIND_GPU
 }
+parameters { key: "intra_op_thread_count" value { string_value: "1" } }
 version_policy { specific { versions: [7] } }
 """
 

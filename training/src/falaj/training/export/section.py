@@ -39,8 +39,9 @@ class ExportSection(Section):
     version: int = Field(default=1, ge=1)
     """Version on the server; a server that runs takes up only versions that are new."""
     format: Literal["onnx", "torch-export", "python"] = "onnx"
-    """`onnx`: for Triton's ONNX Runtime backend. `torch-export`: a torch.export program, run by torch in Triton's
-    Python backend. `python`: what `python_runs` says, in Triton's Python backend."""
+    """`onnx`: for the ONNX Runtime backend of Triton's images. `python`: what `python_runs` says, in Triton's Python
+    backend, for a server that has no other, as the lab's. `torch-export`: a torch.export program, run by torch in the
+    Python backend."""
     python_runs: Literal["onnx", "weights"] = "onnx"
     """With `format = "python"`: ONNX Runtime on the ONNX model, or, for a module that no exporter takes, the user's own
     module with its weights as safetensors."""
@@ -58,8 +59,16 @@ class ExportSection(Section):
     """Numbers of examples that the server waits for, if the queue delay allows."""
     queue_delay_microseconds: int = Field(default=500, ge=0)
     """Longest time that a request waits for others."""
+    queue_size: int = Field(default=1024, ge=1, le=1_000_000)
+    """Requests that wait at most; what comes then is refused at once, so that a flood costs no memory."""
+    queue_timeout_microseconds: int = Field(default=5_000_000, ge=0)
+    """Longest time that a request waits for its turn before it is refused, 0 for however long; a request may ask for
+    less."""
     instances: int = Field(default=1, ge=1, le=64)
     """Copies of the model that compute beside each other on each device."""
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    """Threads of each copy on CPUs. Left out: the Python backend shares the CPUs that it may use out among the copies;
+    the ONNX Runtime backend takes all for one copy, and one thread each for several."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """What they compute on; `auto` is a GPU where there is one."""
     absolute_tolerance: float = Field(default=1e-5, ge=0, allow_inf_nan=False)
@@ -74,6 +83,8 @@ class ExportSection(Section):
             raise ValueError("inputs: must not share a name among themselves or with outputs")
         if any(each > self.max_batch for each in self.preferred_batch_sizes):
             raise ValueError(f"preferred_batch_sizes: must be at most max_batch, {self.max_batch}")
+        if 0 < self.queue_timeout_microseconds <= self.queue_delay_microseconds:
+            raise ValueError("queue_timeout_microseconds: must be 0, or longer than queue_delay_microseconds")
         if self.precision == "fp16" and self.runs == "weights":
             raise ValueError("precision: must be fp32 where the module itself is served")
         unknown = {name for each in self.outputs for name in each.varying.values()} - {

@@ -32,11 +32,18 @@ def config(section: ExportSection, name: str) -> str:
         "dynamic_batching {",
         *([f"  preferred_batch_size: {_list(section.preferred_batch_sizes)}"] if section.preferred_batch_sizes else []),
         f"  max_queue_delay_microseconds: {section.queue_delay_microseconds}",
+        "  default_queue_policy {",
+        "    timeout_action: REJECT",
+        f"    default_timeout_microseconds: {section.queue_timeout_microseconds}",
+        "    allow_timeout_override: true",
+        f"    max_queue_size: {section.queue_size}",
+        "  }",
         "}",
         "instance_group {",
         f"  count: {section.instances}",
         f"  kind: {_KINDS[section.device]}",
         "}",
+        *_threads(section),
         f"version_policy {{ specific {{ versions: {_list([section.version])} }} }}",
     ]
     return "\n".join(lines) + "\n"
@@ -59,6 +66,17 @@ def _tensor(kind: str, tensor: TensorTable) -> Iterator[str]:
     if tensor.labels:
         yield f'  label_filename: "{labels_file(tensor)}"'
     yield "}"
+
+
+def _threads(section: ExportSection) -> Iterator[str]:
+    """Say how many threads a copy has, by the name that both backends know; copies must not fight for cores.
+
+    Left alone, each copy in the ONNX Runtime backend takes as many threads as the machine has cores, whereas `serve.py`
+    counts those that it may use, and its copies.
+    """
+    several = section.format == "onnx" and section.instances > 1
+    if threads := section.threads or (1 if several else None):
+        yield f'parameters {{ key: "intra_op_thread_count" value {{ string_value: "{threads}" }} }}'
 
 
 def _list(numbers: tuple[int, ...] | list[int]) -> str:
