@@ -118,7 +118,7 @@ def test_metrics_tell_stable_and_canary_apart(weights: Serving):
     weights.weigh(0, 100)
     until(lambda: _pods(weights, 20) == {"canary": 20}, "the canary alone")
     with weights.client(CLIENT).channel() as channel:
-        channel.unary_unary(f"{METHOD}/ModelInfer")(b"x", timeout=10)
+        channel.unary_unary(f"{METHOD}/ModelInfer")(b"", timeout=10)
     text = weights.admin("/stats/prometheus")
     series = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
     # Both protocols of a Service count in the same series.
@@ -223,7 +223,7 @@ def closes(connection: Any) -> bool:
 
 def test_calls_of_grpc_are_served_streamed_and_refused(serving: Serving):
     with serving.client(CLIENT).channel() as channel:
-        assert channel.unary_unary(f"{METHOD}/ModelInfer")(b"x", timeout=10) == b"stable"
+        assert channel.unary_unary(f"{METHOD}/ModelInfer")(b"", timeout=10) == b"stable"
         sent = [b"a", b"b", b"c"]
         assert list(channel.stream_stream(f"{METHOD}/Stream")(iter(sent), timeout=10)) == sent
         with pytest.raises(grpc.RpcError) as large:
@@ -232,7 +232,7 @@ def test_calls_of_grpc_are_served_streamed_and_refused(serving: Serving):
         serving.client("spiffe://falaj/tenant/finance/client/app").channel() as channel,
         pytest.raises(grpc.RpcError) as other,
     ):
-        channel.unary_unary(f"{METHOD}/ModelInfer")(b"x", timeout=10)
+        channel.unary_unary(f"{METHOD}/ModelInfer")(b"", timeout=10)
     assert large.value.details() == "request too long"
     assert other.value.code() is grpc.StatusCode.PERMISSION_DENIED
 

@@ -46,6 +46,13 @@ BACKEND_CONNECT = "2s"
 PING_EVERY, PING_ANSWER = "30s", "10s"
 """How often an HTTP/2 connection is asked whether its other end is there, and how soon it must answer."""
 
+ALL_CONNECTIONS = 10_000
+"""Connections of clients to Envoy at a time, of all listeners."""
+HEAP_BYTES = 512 * MEBIBYTE
+"""Envoy's memory; almost full, it answers new requests with 503."""
+HURRIED_IDLE = "5s"
+"""How long a request may stand still when the memory is almost full."""
+
 RETRIES = 3
 """How often a request that no pod has seen is given to another pod."""
 RETRY_PICKS = 16

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from falaj.lab.serving import gateway_access
+from falaj.lab.serving import gateway_access, gateway_guard
 from falaj.lab.serving import gateway_limits as limits
 from falaj.lab.serving.gateway_endpoints import read_from
 from falaj.lab.serving.gateway_references import KeyPair
@@ -139,6 +139,7 @@ def _http(served: ServedListener, paths: Paths) -> dict[str, Any]:
             # Before all others: who may not call sends nothing on.
             gateway_access.guard(),
             _filter("body_size_limit", "BodySizeLimit", max_request_bytes=limits.REQUEST_BYTES),
+            *gateway_guard.filters(),
             # Errors of gRPC are answers with the status 200: only this counts them.
             _filter("grpc_stats", "FilterConfig", stats_for_all_methods=False, emit_filter_state=False),
             _filter("router", "Router", suppress_envoy_headers=True),

@@ -13,7 +13,7 @@ from typing import Any
 
 from falaj.lab.certificates import kubeconfig_path
 from falaj.lab.service import Binaries, Service, answers_at, python
-from falaj.lab.serving import crds, nodes, triton
+from falaj.lab.serving import crds, gateway_overload, nodes, triton
 from falaj.lab.state import Lab, write_private
 from falaj.lab.table import cache
 
@@ -140,18 +140,7 @@ def envoy(lab: Lab, binaries: Binaries) -> list[str]:
             f"{name}_config": {"resource_api_version": "V3", "path_config_source": {"path": str(path)}}
             for name, path in sources.items()
         },
-        "overload_manager": {
-            "resource_monitors": [
-                {
-                    "name": "envoy.resource_monitors.global_downstream_max_connections",
-                    "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3"
-                        ".DownstreamConnectionsConfig",
-                        "max_active_downstream_connections": 10_000,
-                    },
-                }
-            ]
-        },
+        "overload_manager": gateway_overload.manager(),
     }
     path = lab.folder("run") / "envoy.json"
     write_private(path, json.dumps(bootstrap, indent=2))
