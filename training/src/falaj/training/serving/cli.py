@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from falaj.training.errors import TrainingError, in_words
-from falaj.training.serving import commands, service_commands
+from falaj.training.serving import commands, service_commands, watch_commands
 from falaj.training.serving.options import exit_code
 
 DEBUG = "FALAJ_DEBUG"
@@ -35,6 +35,8 @@ for command in (
     service_commands.rollback,
     service_commands.record,
     service_commands.history,
+    watch_commands.watch,
+    watch_commands.samples,
 ):
     app.command()(command)
 

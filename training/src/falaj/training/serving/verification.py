@@ -72,24 +72,44 @@ def verified(folder: Path, trust: Trust, *, now: datetime | None = None) -> Veri
     return Verified(model, verdict, model.files[VERDICT], facts)
 
 
+def signed_digests(bundle: bytes, public_pem: bytes, place: str) -> dict[str, str]:
+    """Return the digests of all files that a signature covers, where not all of them are here to be compared.
+
+    ``place`` is what messages call the model. Raises `NotServedError` for a signature of another key.
+    """
+    payload = _signed(bundle, public_pem, place)
+    try:
+        resources = json.loads(payload)["predicate"]["resources"]
+        return {str(each["name"]): f"sha256:{each['digest']}" for each in resources if each["algorithm"] == "sha256"}
+    except (ValueError, KeyError, TypeError):
+        remedy = "must be a signature as `falaj-train export` makes it"
+        raise NotServedError("wrong-signature", "model", place, remedy) from None
+
+
 def _check_signer(folder: Path, public_pem: bytes) -> None:
     """Tell a signature of another key from a folder that is not what was signed, which is asked next."""
     path = folder / SIGNATURE
     if path.is_symlink() or not path.is_file():
         raise NotServedError("unsigned", "model", str(folder), f"must be signed: there is no file {SIGNATURE} in it")
+    _signed(path.read_bytes(), public_pem, str(folder))
+
+
+def _signed(bundle: bytes, public_pem: bytes, place: str) -> bytes:
+    """Return what a signature is over."""
     try:
-        envelope = json.loads(path.read_bytes())["dsseEnvelope"]
+        envelope = json.loads(bundle)["dsseEnvelope"]
         payload = base64.b64decode(envelope["payload"], validate=True)
         signature = base64.b64decode(envelope["signatures"][0]["sig"], validate=True)
     except (ValueError, KeyError, TypeError, IndexError, RecursionError):
         raise NotServedError(
-            "wrong-signature", "model", str(folder), f"must be signed: its {SIGNATURE} cannot be read"
+            "wrong-signature", "model", place, f"must be signed: its {SIGNATURE} cannot be read"
         ) from None
     try:
         verify(public_pem, _encoded(payload), signature)
     except RefusedError:
         remedy = f"must be signed by the key {fingerprint(public_pem)}: the signature is not its"
-        raise NotServedError("wrong-signature", "model", str(folder), remedy) from None
+        raise NotServedError("wrong-signature", "model", place, remedy) from None
+    return payload
 
 
 def _encoded(payload: bytes) -> bytes:
