@@ -6,6 +6,7 @@ beforehand: there a probe asks about such rows now and then, or the truth comes 
 """
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Sequence
@@ -123,12 +124,20 @@ class Traffic:
 
 def connected(port: int, credentials: Path) -> Any:
     """Return tritonclient's client of the gateway, with a client's certificate and the authority that it trusts."""
-    from tritonclient.http import InferenceServerClient  # noqa: PLC0415 - as above
+    from gevent.ssl import SSLContext  # noqa: PLC0415 - as above
+    from tritonclient.http import InferenceServerClient  # noqa: PLC0415
+
+    def context(cafile: str) -> SSLContext:
+        # Left alone, the client makes one of Python's own, in which one request at a time blocks all others.
+        made = SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        made.load_verify_locations(cafile)
+        return made
 
     return InferenceServerClient(
         f"127.0.0.1:{port}",
         concurrency=LANES,
         ssl=True,
+        ssl_context_factory=context,
         ssl_options={
             "ca_certs": str(credentials / "authority.pem"),
             "certfile": str(credentials / "client.pem"),
