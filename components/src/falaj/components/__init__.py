@@ -55,6 +55,7 @@ from falaj.components.secrets_vault import SecretsVault, SecretsVaultArgs
 from falaj.components.serving_recorder import Recorder
 from falaj.components.serving_recorder_role import RecorderIdentity
 from falaj.components.serving_scaling import Autoscaler, Autoscaling
+from falaj.components.serving_watch import Drift
 from falaj.components.shared_file_system import FileSystemKind, SharedFileSystem, SharedFileSystemArgs
 from falaj.components.sla_scheduler import SlaScheduler, SlaSchedulerArgs
 from falaj.components.sweep_job import SweepJob, SweepJobArgs
@@ -107,6 +108,7 @@ __all__ = [
     "DetectiveBaselineArgs",
     "Direction",
     "DisruptionBudget",
+    "Drift",
     "ExternalKey",
     "FileSystemKind",
     "FileSystemRef",

@@ -127,9 +127,10 @@ def make_routes(
     *,
     metadata: Mapping[str, Any],
     hosts: tuple[pulumi.Output[list[str]], pulumi.Output[list[str]]],
+    copied: Sequence[dict[str, Any]] = (),
     opts: pulumi.ResourceOptions,
 ) -> None:
-    """Attach an HTTPRoute and a GRPCRoute to the gateway."""
+    """Attach an HTTPRoute and a GRPCRoute to the gateway; ``copied`` are the former's filters for further copies."""
     assert access.gateway is not None
     namespace, gateway = access.gateway
     words = {
@@ -150,15 +151,26 @@ def make_routes(
             api_version=ROUTE_API,
             kind=kind,
             metadata={**metadata, "name": route, "annotations": words},
-            spec={"parentRefs": parents, "hostnames": names, "rules": route_rules(service, strategy, port)},
+            spec={
+                "parentRefs": parents,
+                "hostnames": names,
+                "rules": route_rules(service, strategy, port, copied if port == HTTP else ()),
+            },
             opts=pulumi.ResourceOptions.merge(opts, weights),
         )
 
 
-def route_rules(service: str, strategy: Strategy | None, port: int) -> list[dict[str, Any]]:
-    """Return where requests go: to the service, and to a new version by weight, by mirror or by header."""
+def route_rules(
+    service: str, strategy: Strategy | None, port: int, copied: Sequence[dict[str, Any]] = ()
+) -> list[dict[str, Any]]:
+    """Return where requests go: to the service, and to a new version by weight, by mirror or by header.
+
+    ``copied`` are filters for further copies of what is not meant for a preview.
+    """
     http = [{"path": {"type": "PathPrefix", "value": "/v2"}}]
     rule: dict[str, Any] = {"matches": http} if port == HTTP else {}
+    if copied:
+        rule["filters"] = list(copied)
     if strategy is None:
         return [rule | {"backendRefs": [_backend(service, port)]}]
     new = strategy.second_service(service)
@@ -171,7 +183,7 @@ def route_rules(service: str, strategy: Strategy | None, port: int) -> list[dict
         ]
     if strategy.kind == "shadow":
         mirror = {"backendRef": _backend(shadow_service(service), port), "percent": strategy.mirror}
-        rule["filters"] = [{"type": "RequestMirror", "requestMirror": mirror}]
+        rule["filters"] = [{"type": "RequestMirror", "requestMirror": mirror}, *copied]
     weighted = [_backend(service, port) | {"weight": 100}, _backend(new, port) | {"weight": 0}]
     return [rule | {"backendRefs": weighted}]
 

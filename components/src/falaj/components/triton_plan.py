@@ -12,6 +12,7 @@ from falaj.components.rollout_strategies import Strategy, check_strategy
 from falaj.components.serving_recorder import CheckedRecorder, check_recorder
 from falaj.components.serving_routes import Access, check_access
 from falaj.components.serving_scaling import Scaling, check_scaling
+from falaj.components.serving_watch import CheckedDrift, check_drift
 from falaj.components.tiers import Tier, check_tiers
 from falaj.components.triton_checks import TritonPod, check_pod, check_ranges
 
@@ -31,6 +32,7 @@ class ServicePlan:
     promise: Promise
     strategy: Strategy | None
     recorder: CheckedRecorder | None
+    drift: CheckedDrift | None
     storage: Sequence[str]
     """Address ranges that the pods call over TLS."""
     tier: Tier
@@ -68,6 +70,7 @@ def check_service(name: str, args: Mapping[str, Any]) -> ServicePlan:
         promise=check_promise(name, args.get("p99_milliseconds", 1000), args.get("error_percent", 1)),
         strategy=strategy,
         recorder=check_recorder(name, args, pod.model),
+        drift=check_drift(name, args, pod, access),
         storage=check_ranges(f"{name}.storage_cidrs", args.get("storage_cidrs", [])),
         tier=tier,
         ready=ready,
