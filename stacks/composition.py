@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 
 from falaj.components import (
+    Autoscaling,
     Cluster,
     ClusterAddon,
     ClusterArgs,
@@ -24,7 +25,8 @@ from falaj.components import (
     TritonServiceArgs,
 )
 from foundation import Foundation, Site, lay_foundation
-from platform_config import AddonConfig, PlatformConfig, ServiceConfig
+from platform_config import AddonConfig, PlatformConfig
+from serving_config import ServiceConfig
 from sharing import Ground, make_operators, make_pools, make_queues, make_schedulers, make_tenants
 from targets import Providers
 
@@ -159,12 +161,20 @@ def _service(service: ServiceConfig, tenant: Tenant, models: DataStore, opts: pu
         "image": service.image,
         # Each tenant has its own folder of the bucket.
         "model_repository": pulumi.Output.concat("s3://", models.bucket, "/", tenant.namespace),
-        "replicas": service.replicas,
         "tier": service.tier,
         "gpus": service.gpus,
         "cpus": service.cpus,
         "memory": service.memory,
+        "monitoring": service.monitoring,
     }
     if service.pool:
         args["pool"] = service.pool
+    if service.replicas is not None:
+        args["replicas"] = service.replicas
+    if service.autoscaling:
+        args["autoscaling"] = cast(Autoscaling, service.autoscaling.model_dump(exclude_none=True))
+    if service.gateway:
+        args["gateway"] = service.gateway
+    if service.client_names:
+        args["client_names"] = service.client_names
     return TritonService(service.name, args, opts)

@@ -15,10 +15,10 @@ from falaj.components import (
     ImageScanning,
     RegionGuardMode,
     StoreKind,
-    Tier,
     Upstream,
 )
 from section import Name, Section
+from serving_config import ServiceConfig
 from sharing_config import (
     AutoscalerConfig,
     BudgetConfig,
@@ -175,21 +175,6 @@ class GuardConfig(Section):
     deployers: list[str] = []
 
 
-class ServiceConfig(Section):
-    """A model served by Triton for one tenant."""
-
-    name: Name
-    tenant: Name
-    image: str
-    models: str = "models"
-    pool: Name | None = None
-    tier: Tier = Tier.PRODUCTION
-    replicas: int = Field(default=2, ge=1)
-    gpus: int = Field(default=1, ge=1)
-    cpus: int = Field(default=4, ge=1)
-    memory: str = "16Gi"
-
-
 class PlatformConfig(Section):
     """Everything that tells one environment from another."""
 
@@ -267,14 +252,15 @@ class PlatformConfig(Section):
         if not {"tenants", "pools", "stores"} <= info.data.keys():
             return value  # What it would be compared with is wrong already, and said so.
         shares = {tenant.name: tenant.gpus for tenant in info.data["tenants"]}
-        pools = [pool.name for pool in info.data["pools"] if pool.gpu]
+        pools = {pool.name: pool.gpu for pool in info.data["pools"]}
         stores = [store.purpose for store in info.data["stores"]]
         for service in value:
             _among("tenant", service.name, service.tenant, list(shares))
             _among("models", service.name, service.models, stores)
             if service.pool is not None:
-                _among("pool", service.name, service.pool, pools)
-            shares[service.tenant] -= service.replicas * service.gpus
+                fitting = [name for name, gpu in pools.items() if gpu or not service.gpus]
+                _among("pool", service.name, service.pool, fitting)
+            shares[service.tenant] -= service.most_gpus
             if shares[service.tenant] < 0:
                 raise ValueError(f"{service.name} needs {-shares[service.tenant]} GPUs more than {service.tenant} has")
         return value

@@ -17,6 +17,13 @@ ARGS = {
 BEHIND = {"gateway": "gateways/serving", "client_names": ["web.vision.svc", "spiffe://vision/batch"]}
 KEDA = {"by": "keda", "least": 0, "most": 4, "prometheus": "http://prometheus.monitoring.svc:9090"}
 CANARY = {"canary": {"steps": [{"weight": 5}], "analysis": {"prometheus": "http://prometheus.monitoring.svc:9090"}}}
+MIG = {
+    "pool_name": "mig",
+    "node_labels": {"pool": "mig"},
+    "resource": "nvidia.com/mig-1g.18gb",
+    "max_gpus": 8,
+    "gpu_model": "H200",
+}
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/triton-canary/__main__.py"
 
 
@@ -105,7 +112,7 @@ def test_a_service_that_may_sleep_is_not_missed(made, engine):
         rules = engine.one("PrometheusRule")["spec"]["groups"][0]["rules"]
         return {each["alert"] for each in rules if "alert" in each}
 
-    made(monitoring=True)
+    made(monitoring=True, gpus=0)
     assert alerts() == {"TritonErrors", "TritonSlow", "TritonQueueGrows", "TritonGone"}
     engine.made.clear()
     made(**BEHIND, autoscaling=KEDA, monitoring=True)
@@ -117,7 +124,43 @@ def test_alerts_hold_the_service_to_what_it_promises(made):
     expressions = {each.get("alert"): each["expr"] for each in rules["rules"]}
     assert expressions["TritonSlow"].endswith("> 250000")
     assert expressions["TritonErrors"].endswith("> 0.005")
-    assert all('app_kubernetes_io_instance="detector"' in each for each in expressions.values())
+    for alert in ("TritonErrors", "TritonSlow", "TritonQueueGrows", "TritonGone"):
+        assert 'app_kubernetes_io_instance="detector"' in expressions[alert]
+
+
+def test_gpus_of_the_service_s_pods_are_watched_by_their_duty_their_memory_and_their_faults(made):
+    (group,) = made(monitoring=True).one("PrometheusRule")["spec"]["groups"]
+    rules = {each.get("alert") or each["record"]: each["expr"] for each in group["rules"]}
+    mine = 'namespace="vision", pod=~"detector-[a-z0-9]+-[a-z0-9]+"'
+    assert rules["falaj_triton_gpu_percent"] == f"avg(DCGM_FI_DEV_GPU_UTIL{{{mine}}})"
+    assert rules["TritonGpuFault"] == f"max(DCGM_FI_DEV_XID_ERRORS{{{mine}}}) > 0"
+    assert mine in rules["TritonGpuMemoryFull"]
+
+
+def test_the_autoscaler_goes_by_the_duty_of_the_gpus_too_where_that_is_said(made):
+    engine = made(autoscaling={"most": 6, "gpu_percent": 70}, monitoring=True)
+    _, duty = engine.one("HorizontalPodAutoscaler")["spec"]["metrics"]
+    assert duty["external"]["metric"] == {
+        "name": "falaj_triton_gpu_percent",
+        "selector": {"matchLabels": {"service": "detector"}},
+    }
+    assert duty["external"]["target"] == {"type": "Value", "value": "70"}
+
+
+def test_keda_takes_no_pod_away_while_nobody_tells_the_duty_of_the_gpus(made):
+    scaling = {**KEDA, "least": 1, "gpu_percent": 70}
+    queue, duty = made(autoscaling=scaling, monitoring=True).one("ScaledObject")["spec"]["triggers"]
+    assert "ignoreNullValues" not in queue["metadata"]
+    assert duty["metadata"]["threshold"] == "70"
+    assert duty["metadata"]["ignoreNullValues"] == "false"
+
+
+def test_a_service_that_sleeps_is_woken_by_requests_though_its_gpus_have_no_figures(made):
+    triggers = made(**BEHIND, autoscaling={**KEDA, "gpu_percent": 70}, monitoring=True).one("ScaledObject")["spec"][
+        "triggers"
+    ]
+    assert len(triggers) == 3
+    assert all("ignoreNullValues" not in each["metadata"] for each in triggers)
 
 
 def test_pods_are_scraped_under_the_labels_that_the_figures_are_asked_by(made):
@@ -198,6 +241,19 @@ def test_the_example_makes_a_canary_on_nodes_of_a_cluster_or_of_the_lab(run, eng
         (
             {"autoscaling": {"most": 4, "by": "vpa"}, "monitoring": True},
             "autoscaling.by must be among hpa, keda (got 'vpa')",
+        ),
+        (
+            {"autoscaling": {"most": 4, "gpu_percent": 70}, "monitoring": True, "gpus": 0},
+            "autoscaling.gpu_percent must be left out where pods have no GPU (got 70)",
+        ),
+        (
+            {"autoscaling": {"most": 4, "gpu_percent": 70}, "monitoring": True, "gpu_pool": MIG},
+            "autoscaling.gpu_percent must be left out for nvidia.com/mig-1g.18gb: the duty is that of whole GPUs"
+            " (got 70)",
+        ),
+        (
+            {"autoscaling": {"most": 4, "gpu_percent": 100}, "monitoring": True},
+            "autoscaling.gpu_percent must be a whole number from 10 to 95 percent (got 100)",
         ),
         (
             {"autoscaling": {"most": 4, "by": "keda"}, "monitoring": True},

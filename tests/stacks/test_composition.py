@@ -177,3 +177,30 @@ def test_the_local_platform_serves_on_two_pods(platform):
     _, outputs = platform("local")
     assert outputs["services"] == {"detector": "http://detector.vision.svc:8000"}
     assert outputs["clusterName"] == "falaj-local"
+
+
+RARE = {
+    "services__0__gpus": 0,
+    "services__0__pool": "system",
+    "services__0__monitoring": True,
+    "services__0__gateway": "gateways/serving",
+    "services__0__clientNames": ["web.vision.svc"],
+    "services__0__autoscaling": {
+        "most": 2,
+        "least": 0,
+        "by": "keda",
+        "prometheus": "http://prometheus.monitoring.svc:9090",
+    },
+}
+
+
+def test_a_small_model_that_is_seldom_asked_is_served_on_cpus_and_sleeps_between(platform):
+    made, outputs = platform("local", **RARE)
+    assert outputs["services"] == {"detector": "https://detector.vision.svc"}
+    (deployment,) = (args.inputs["spec"] for args in made if args.name == "detector-deployment")
+    assert "replicas" not in deployment
+    pod = deployment["template"]["spec"]
+    assert pod["nodeSelector"] == {"pool": "system"}
+    assert pod["containers"][0]["resources"]["limits"] == {"memory": "16Gi"}
+    (scaled,) = (args.inputs["spec"] for args in made if args.typ.endswith(":ScaledObject"))
+    assert (scaled["minReplicaCount"], scaled["maxReplicaCount"]) == (0, 2)

@@ -79,6 +79,15 @@ def test_settings_of_other_namespaces_are_none_of_its_business():
         ),
         ({"stores__0__kind": "attic"}, "falaj:stores[0].kind should be 'dataset', 'model-artifacts', 'logs' or"),
         ({"budget": {"monthlyUsd": 0, "emails": []}}, "falaj:budget.monthlyUsd should be greater than or equal to 1"),
+        ({"services__0__gpus": -1}, "falaj:services[0].gpus should be greater than or equal to 0"),
+        (
+            {"services__0__autoscaling": {"most": 13}},
+            "falaj:services detector needs 1 GPUs more than vision has",
+        ),
+        (
+            {"services__0__autoscaling": {"most": 4}, "services__0__replicas": 2},
+            "falaj:services[0] detector: replicas must be left out where autoscaling sets them (got 2)",
+        ),
         ({"services__0__replicas": 13}, "falaj:services detector needs 1 GPUs more than vision has"),
         (
             {"keys": {"administrators": ["platform-deployer"]}},

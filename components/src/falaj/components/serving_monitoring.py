@@ -12,12 +12,13 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from falaj.components.rollout_analysis import Promise
-from falaj.components.serving_scaling import QUEUE_METRIC, queue_query
+from falaj.components.serving_scaling import GPU_METRIC, QUEUE_METRIC, gpu_pods, gpu_query, queue_query
 
 OPERATOR = "monitoring.coreos.com/v1"
 DASHBOARD = {"grafana_dashboard": "1"}
 """Label by which Grafana's sidecar finds dashboards."""
 
+_FULL = 0.95
 _INSTANCE, _HASH = "app.kubernetes.io/instance", "rollouts-pod-template-hash"
 
 
@@ -29,6 +30,7 @@ def make_monitoring(
     selector: Mapping[str, str],
     *,
     may_sleep: bool,
+    gpus: bool,
     opts: pulumi.ResourceOptions,
 ) -> None:
     """Make the PodMonitor, the PrometheusRule and the dashboard; where none may sleep, having no pod is an alert."""
@@ -51,7 +53,7 @@ def make_monitoring(
         api_version=OPERATOR,
         kind="PrometheusRule",
         metadata=metadata,
-        spec=namespace.apply(lambda known: rules_spec(service, known, promise, may_sleep=may_sleep)),
+        spec=namespace.apply(lambda known: rules_spec(service, known, promise, may_sleep=may_sleep, gpus=gpus)),
         opts=opts,
     )
     labels = pulumi.Output.from_input(metadata.get("labels", {})).apply(lambda known: {**known, **DASHBOARD})
@@ -63,10 +65,13 @@ def make_monitoring(
     )
 
 
-def rules_spec(service: str, namespace: str, promise: Promise, *, may_sleep: bool) -> dict[str, Any]:
-    """Return the recorded time in the queue, and alerts on what clients would notice."""
+def rules_spec(service: str, namespace: str, promise: Promise, *, may_sleep: bool, gpus: bool) -> dict[str, Any]:
+    """Return the recorded time in the queue and duty of GPUs, and alerts on what clients notice, or soon will."""
     pods = _pods(service, namespace)
-    recorded = {"record": QUEUE_METRIC, "expr": queue_query(service, namespace), "labels": _of(service, namespace)}
+    recorded = [
+        {"record": metric, "expr": query(service, namespace), "labels": _of(service, namespace)}
+        for metric, query in ((QUEUE_METRIC, queue_query), *([(GPU_METRIC, gpu_query)] if gpus else []))
+    ]
     alerts = [
         _alert(
             "TritonErrors",
@@ -91,6 +96,8 @@ def rules_spec(service: str, namespace: str, promise: Promise, *, may_sleep: boo
             namespace,
         ),
     ]
+    if gpus:
+        alerts += _gpu_alerts(service, namespace)
     if not may_sleep:
         alerts.append(
             _alert(
@@ -104,7 +111,7 @@ def rules_spec(service: str, namespace: str, promise: Promise, *, may_sleep: boo
                 wait="2m",
             )
         )
-    return {"groups": [{"name": f"{service}.serving", "rules": [recorded, *alerts]}]}
+    return {"groups": [{"name": f"{service}.serving", "rules": [*recorded, *alerts]}]}
 
 
 def dashboard(service: str, namespace: str, promise: Promise) -> dict[str, Any]:
@@ -125,8 +132,8 @@ def dashboard(service: str, namespace: str, promise: Promise) -> dict[str, Any]:
         ),
         ("Mean time in the queue", "ms", queue_query(service, namespace)),
         ("Requests that wait", "short", f"sum by (pod) (nv_inference_pending_request_count{{{pods}}})"),
-        ("Duty of the GPUs", "percent", f'avg by (pod) (DCGM_FI_DEV_GPU_UTIL{{namespace="{namespace}"}})'),
-        ("Memory of the GPUs, MiB", "short", f'sum by (pod) (DCGM_FI_DEV_FB_USED{{namespace="{namespace}"}})'),
+        ("Duty of the GPUs", "percent", gpu_query(service, namespace).replace("avg(", "avg by (pod) (")),
+        ("Memory of the GPUs, MiB", "short", f"sum by (pod) (DCGM_FI_DEV_FB_USED{{{gpu_pods(service, namespace)}}})"),
     ]
     return {
         "title": f"{namespace}/{service}",
@@ -146,6 +153,30 @@ def dashboard(service: str, namespace: str, promise: Promise) -> dict[str, Any]:
             for number, (title, unit, query) in enumerate(panels)
         ],
     }
+
+
+def _gpu_alerts(service: str, namespace: str) -> list[dict[str, Any]]:
+    """Return alerts on what DCGM tells of the GPUs of the service's pods."""
+    devices = gpu_pods(service, namespace)
+    used, free = (f"DCGM_FI_DEV_FB_{which}{{{devices}}}" for which in ("USED", "FREE"))
+    return [
+        _alert(
+            "TritonGpuFault",
+            # Its value is the number of the last fault, 0 where there was none.
+            f"max(DCGM_FI_DEV_XID_ERRORS{{{devices}}}) > 0",
+            "a GPU has reported a fault (XID)",
+            service,
+            namespace,
+            wait="0m",
+        ),
+        _alert(
+            "TritonGpuMemoryFull",
+            f"max({used} / ({used} + {free})) > {_FULL}",
+            f"more than {_FULL:.0%} of a GPU's memory is in use",
+            service,
+            namespace,
+        ),
+    ]
 
 
 def _pods(service: str, namespace: str) -> str:

@@ -1,4 +1,4 @@
-"""How many pods serve: as many as keep the time that requests wait in Triton's queue within bounds.
+"""How many pods serve: as many as keep the time in Triton's queue, and the duty of the GPUs, within bounds.
 
 Written after ``autoscaling/v2``, and ``keda.sh/v1alpha1`` of KEDA.
 """
@@ -13,11 +13,14 @@ import pulumi_kubernetes as k8s
 
 from falaj.components.checks import bounded
 from falaj.components.errors import ConfigError
+from falaj.components.gpu_sharing import GPU
 from falaj.components.kubernetes_names import camel
 from falaj.components.rollout_analysis import ENVOY_CLUSTER, check_url
 
 QUEUE_METRIC = "falaj_triton_queue_milliseconds"
 """Under which name the queue's time is recorded, and read through the external metrics API."""
+GPU_METRIC = "falaj_triton_gpu_percent"
+"""Under which name the duty of the GPUs is recorded, and read in the same way."""
 KEDA = "keda.sh/v1alpha1"
 
 _NEVER_BY_REQUESTS = "1000000000"
@@ -43,6 +46,8 @@ class Autoscaling(TypedDict):
     """Who sets the number. Default: ``hpa``."""
     queue_milliseconds: NotRequired[int]
     """How long a request may wait in the queue on average before pods are added, 1 to 60000. Default: 20."""
+    gpu_percent: NotRequired[int]
+    """Mean duty of the GPUs, 10 to 95 percent, above which pods are added too. Default: none; the queue decides."""
     prometheus: NotRequired[str]
     """URL of Prometheus, which KEDA asks. Default: none; KEDA needs it."""
     idle_seconds: NotRequired[int]
@@ -59,6 +64,7 @@ class Scaling:
     least: int
     most: int
     queue_milliseconds: int
+    gpu_percent: int | None
     prometheus: str | None
     idle_seconds: int
     steady_seconds: int
@@ -95,10 +101,25 @@ def check_scaling(name: str, args: Mapping[str, Any]) -> Scaling | None:
         queue_milliseconds=bounded(
             f"{field}.queue_milliseconds", given.get("queue_milliseconds", 20), 1, 60_000, "milliseconds"
         ),
+        gpu_percent=_gpu_percent(field, given, args),
         prometheus=check_url(f"{field}.prometheus", given["prometheus"]) if "prometheus" in given else None,
         idle_seconds=bounded(f"{field}.idle_seconds", given.get("idle_seconds", 900), 60, 86400, "seconds"),
         steady_seconds=bounded(f"{field}.steady_seconds", given.get("steady_seconds", 300), 0, 3600, "seconds"),
     )
+
+
+def _gpu_percent(field: str, given: Mapping[str, Any], args: Mapping[str, Any]) -> int | None:
+    """Return the duty to go by, refusing it where nobody measures any."""
+    if "gpu_percent" not in given:
+        return None
+    field, wanted = f"{field}.gpu_percent", given["gpu_percent"]
+    if args.get("gpus", 1) == 0:
+        raise ConfigError(field, wanted, "must be left out where pods have no GPU")
+    pool = args.get("gpu_pool")
+    resource = pool["resource"] if isinstance(pool, Mapping) else None
+    if isinstance(resource, str) and resource != GPU:
+        raise ConfigError(field, wanted, f"must be left out for {resource}: the duty is that of whole GPUs")
+    return bounded(field, wanted, 10, 95, "percent")
 
 
 def make_scaler(
@@ -130,20 +151,18 @@ def make_scaler(
 def hpa_spec(
     service: str, scaling: Scaling, target: Mapping[str, str]
 ) -> k8s.autoscaling.v2.HorizontalPodAutoscalerSpecArgsDict:
-    """Return an autoscaler by the recorded time in the queue; without that figure it changes nothing."""
+    """Return an autoscaler by the recorded figures: the most pods that one of them asks for.
+
+    Where a figure is missing, pods may be added for another one, and none is taken away.
+    """
+    goals = {QUEUE_METRIC: scaling.queue_milliseconds}
+    if scaling.gpu_percent is not None:
+        goals[GPU_METRIC] = scaling.gpu_percent
     return {
         "scale_target_ref": {"api_version": target["apiVersion"], "kind": target["kind"], "name": target["name"]},
         "min_replicas": scaling.least,
         "max_replicas": scaling.most,
-        "metrics": [
-            {
-                "type": "External",
-                "external": {
-                    "metric": {"name": QUEUE_METRIC, "selector": {"match_labels": {"service": service}}},
-                    "target": {"type": "Value", "value": str(scaling.queue_milliseconds)},
-                },
-            }
-        ],
+        "metrics": [_external(metric, service, limit) for metric, limit in goals.items()],
         "behavior": _behavior(scaling),
     }
 
@@ -151,6 +170,11 @@ def hpa_spec(
 def keda_spec(service: str, namespace: str, scaling: Scaling, target: Mapping[str, str]) -> dict[str, Any]:
     """Return a ScaledObject by the time in the queue; requests at the gateway bring the first pod back."""
     triggers = [_trigger(scaling, queue_query(service, namespace), str(scaling.queue_milliseconds))]
+    if scaling.gpu_percent is not None:
+        triggers.append(_trigger(scaling, gpu_query(service, namespace), str(scaling.gpu_percent)))
+        if scaling.least > 0:
+            # No figure is no rest: KEDA would take it for 0. Of a service that sleeps there is none.
+            triggers[-1]["metadata"]["ignoreNullValues"] = "false"
     if scaling.least == 0:
         # It wakes the service, and keeps it awake; how many pods there are, the queue decides.
         triggers.append(_trigger(scaling, _requests_query(service, namespace), _NEVER_BY_REQUESTS))
@@ -173,9 +197,32 @@ def queue_query(service: str, namespace: str) -> str:
     return f"({waited} / ({requests} > 0)) / 1000 or vector(0)"
 
 
+def gpu_query(service: str, namespace: str) -> str:
+    """Return the mean duty of the GPUs of a service's pods, in percent."""
+    return f"avg(DCGM_FI_DEV_GPU_UTIL{{{gpu_pods(service, namespace)}}})"
+
+
+def gpu_pods(service: str, namespace: str) -> str:
+    """Return what selects a service's pods in the figures of DCGM's exporter, which knows their names alone.
+
+    A pod of a Deployment or a Rollout is called after it, with two hashes: no other service's pod is.
+    """
+    return f'namespace="{namespace}", pod=~"{service}-[a-z0-9]+-[a-z0-9]+"'
+
+
 def _requests_query(service: str, namespace: str) -> str:
     cluster = ENVOY_CLUSTER.format(namespace=namespace, service=service)
     return f'sum(rate(envoy_cluster_upstream_rq_xx{{envoy_cluster_name="{cluster}"}}[1m])) or vector(0)'
+
+
+def _external(metric: str, service: str, limit: int) -> k8s.autoscaling.v2.MetricSpecArgsDict:
+    return {
+        "type": "External",
+        "external": {
+            "metric": {"name": metric, "selector": {"match_labels": {"service": service}}},
+            "target": {"type": "Value", "value": str(limit)},
+        },
+    }
 
 
 def _trigger(scaling: Scaling, query: str, threshold: str) -> dict[str, Any]:

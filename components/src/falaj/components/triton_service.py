@@ -14,6 +14,9 @@ from falaj.components.serving_monitoring import make_monitoring
 from falaj.components.serving_recorder import Recorder, make_recorder
 from falaj.components.serving_routes import host_names, ingress_rules, make_routes
 from falaj.components.serving_scaling import Autoscaling, make_scaler
+from falaj.components.serving_watch import Drift, watch_ingress, watch_mirror
+from falaj.components.serving_watch_alerts import make_watch_monitoring
+from falaj.components.serving_watch_pod import make_watch
 from falaj.components.tiers import TIER_LABEL, Tier
 from falaj.components.triton_checks import check_image
 from falaj.components.triton_plan import check_service
@@ -99,6 +102,8 @@ class TritonServiceArgs(TypedDict):
     """Who writes into the model's audit log what Argo decides by itself. Default: none, see ``unrecorded``."""
     unrecorded: NotRequired[bool]
     """Whether a strategy may decide over a published model, and nobody here writes down why. Default: false."""
+    drift: NotRequired[Drift]
+    """How requests are watched for drift, against what the published model was judged on. Default: they are not."""
     p99_milliseconds: NotRequired[int]
     """Milliseconds within which 99 of 100 requests are answered; alerts and the analysis hold to it. Default: 1000."""
     error_percent: NotRequired[float]
@@ -142,14 +147,16 @@ class TritonService(pulumi.ComponentResource):
         chosen = selector(pod)
         labels = pick(args["tenant"], "labels").apply(lambda owner: owner | chosen | {TIER_LABEL: plan.tier.value})
         metadata: k8s.meta.v1.ObjectMetaArgsDict = {"name": service_name, "namespace": namespace, "labels": labels}
-        ingress = ingress_rules(access, args.get("metrics_namespace", "monitoring"))
+        scrapers = args.get("metrics_namespace", "monitoring")
+        ingress = [*ingress_rules(access, scrapers), *watch_ingress(plan.drift, service_name)]
         policy = _bounds(name, metadata, chosen, ingress=ingress, storage=plan.storage, opts=child)
         template_metadata: k8s.meta.v1.ObjectMetaArgsDict = {"labels": labels}
         if words := annotations(pod):
             template_metadata["annotations"] = words
+        publisher = publisher_key(name, pod, namespace, labels, child)
         template: k8s.core.v1.PodTemplateSpecArgsDict = {
             "metadata": template_metadata,
-            "spec": pod_spec(pod, namespace, publisher_key(name, pod, namespace, labels, child)),
+            "spec": pod_spec(pod, namespace, publisher),
         }
         after_policy = pulumi.ResourceOptions(parent=self, depends_on=[policy])
         before_service, running = child, policy
@@ -175,7 +182,16 @@ class TritonService(pulumi.ComponentResource):
         )
         hosts = host_names(access, service_name, namespace)
         if access.gateway is not None:
-            make_routes(name, service_name, access, strategy, metadata={**metadata}, hosts=hosts, opts=child)
+            make_routes(
+                name,
+                service_name,
+                access,
+                strategy,
+                metadata={**metadata},
+                hosts=hosts,
+                copied=watch_mirror(plan.drift, service_name),
+                opts=child,
+            )
         if strategy is not None:
             running = make_rollout(
                 name,
@@ -200,13 +216,36 @@ class TritonService(pulumi.ComponentResource):
                 storage_cidrs=plan.storage,
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[running]),
             )
+        if plan.drift is not None and publisher is not None:
+            make_watch(
+                name,
+                plan.drift,
+                pod,
+                access,
+                namespace=namespace,
+                labels=pick(args["tenant"], "labels"),
+                publisher=publisher,
+                metrics_namespace=scrapers,
+                storage_cidrs=plan.storage,
+                opts=child,
+            )
+            if plan.monitoring:
+                make_watch_monitoring(name, plan.drift, service_name, metadata, child)
         kind = ("apps/v1", "Deployment") if strategy is None else (ARGO, "Rollout")
         if scaling is not None:
             target = {"apiVersion": kind[0], "kind": kind[1], "name": service_name}
             make_scaler(name, service_name, scaling, metadata, target=target, opts=child)
         if plan.monitoring:
-            may_sleep = plan.may_sleep
-            make_monitoring(name, service_name, metadata, plan.promise, chosen, may_sleep=may_sleep, opts=child)
+            make_monitoring(
+                name,
+                service_name,
+                metadata,
+                plan.promise,
+                chosen,
+                may_sleep=plan.may_sleep,
+                gpus=pod.gpus > 0,
+                opts=child,
+            )
 
         self.service_name = service.metadata.name.apply(lambda known: known or service_name)
         self.namespace = namespace
