@@ -71,6 +71,11 @@ example: setup ## Bring one component up, as its example shows (NAME=data-store;
 	@$(LAB) up $(LAB_OPTIONS)
 	@$(LAB) exec -- $(BIN)/python docs/examples/run.py $(NAME)
 
+.PHONY: demo
+demo: setup-training ## Show a good version promoted, a slow and a wrong one rolled back, and draw it (DEMO_ARGS="--quick")
+	@$(LAB) install --serving
+	@$(BIN)/python docs/examples/serving-demo/demo.py $(DEMO_ARGS)
+
 .PHONY: fidelity
 fidelity: setup ## Compare the emulated AWS provider with HashiCorp's, in two labs
 	@$(LAB) install --aws bridged
