@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from training.serving_world import WHO, World, new_world
-from training.watch_world import MODEL, answering, asked, drawn, predicted, reference, said
+from training.watch_world import MODEL, answering, asked, drawn, predicted, reference, said, with_reference
 
-from falaj.training.lineage.digests import file_digest
 from falaj.training.lineage.signatures import FileSigner
 from falaj.training.serving.publishing import publish
 from falaj.training.serving.references import read_reference
@@ -36,15 +35,6 @@ def world(tmp_path: Path) -> World:
     model = made.changed(before_signing=lambda folder: with_reference(folder, reference().encoded()))
     publish(model, made.versions, made.keys, made.trust, who=WHO)
     return made
-
-
-def with_reference(folder: Path, content: bytes) -> None:
-    """Put a reference into an exported folder, and into what the export says of its files."""
-    (folder / REFERENCE).write_bytes(content)
-    told = json.loads((folder / "manifest.json").read_text())
-    written = file_digest(folder / REFERENCE)
-    told["files"] = dict(sorted({**told["files"], REFERENCE: written}.items()))
-    (folder / "manifest.json").write_text(json.dumps(told))
 
 
 def triton(headers: Any, body: bytes) -> tuple[int, dict[str, str], bytes]:

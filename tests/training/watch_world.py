@@ -5,12 +5,14 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from falaj.training.lineage.digests import file_digest
 from falaj.training.watch.gathering import Gathering, View
-from falaj.training.watch.reference import Reference
+from falaj.training.watch.reference import REFERENCE, Reference
 from falaj.training.watch.tensors import Message, Tensor, UnreadableError
 from falaj.training.watch.watcher import Received
 
@@ -63,6 +65,15 @@ class Answers:
         if self.why:
             raise UnreadableError(self.why)
         return Message({"scores": Tensor("FP32", predicted(request.tensors["features"].array))}, {}, self.version)
+
+
+def with_reference(folder: Path, content: bytes) -> None:
+    """Put a reference into an exported folder, and into what the export says of its files."""
+    (folder / REFERENCE).write_bytes(content)
+    told = json.loads((folder / "manifest.json").read_text())
+    written = file_digest(folder / REFERENCE)
+    told["files"] = dict(sorted({**told["files"], REFERENCE: written}.items()))
+    (folder / "manifest.json").write_text(json.dumps(told))
 
 
 @contextmanager

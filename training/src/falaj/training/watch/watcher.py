@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -21,6 +22,7 @@ MOST_WAITING = 64
 """Requests that wait to be looked at; with the largest body they bound what is held."""
 MOST_VERSIONS = 3
 """Versions of which requests are counted: the newest ones that answered."""
+_END_SECONDS = 20.0
 RETRY_SECONDS = 60.0
 """After which a reference that could not be read is tried again."""
 
@@ -83,9 +85,10 @@ class Watcher:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, after what waits was looked at."""
-        self._waiting.put(None)
-        self._thread.join(30)
+        """End, after what waits was looked at, if that takes no longer than a pod has to end."""
+        with suppress(queue.Full):
+            self._waiting.put(None, timeout=_END_SECONDS / 2)
+        self._thread.join(_END_SECONDS / 2)
 
     def take(self, received: Received) -> None:
         """Take a request, unless too many wait."""
