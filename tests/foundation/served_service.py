@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import Any
 
 from examples import Example
 from gpu_cluster import GpuCluster
-from served_models import doubles
 from served_world import ARGO, GATEWAY, NAME, TEAM, USER, Front, Publisher, infer_once
 
 from falaj.lab.serving.nodes import NODES_SETTING
@@ -32,18 +31,19 @@ class Served:
     publisher: Publisher
     front: Front
 
-    def up(self, strategy: str, program: str | None = None) -> Example:
-        """Publish a first version and serve it as docs/examples/triton-strategies says."""
-        first = self.publisher.publish(program or doubles(strategy), f"first-{strategy}", tried=False)
-        example = Example(self.lab, "triton-strategies")
+    def up(self, name: str, program: str, **config: str) -> Example:
+        """Publish a first version and serve it as an example says; ``config`` is more of that one's configuration."""
+        first = self.publisher.publish(program, "-".join(["first", *config.values()]), tried=False)
+        example = Example(self.lab, name)
         example.up(
             lab="true",
-            strategy=strategy,
             version=str(first["version"]),
+            digest=first["manifest_digest"],
             store=self.publisher.store,
             key=self.publisher.key,
             prometheus=f"http://127.0.0.1:{Lab(self.lab.root).ports()['prometheus']}",
             **{"public-key": self.publisher.public_key},
+            **config,
         )
         self.reaches("Healthy", READY)
         self.until(self.answers, READY)
@@ -67,7 +67,8 @@ class Served:
 
     def pods(self) -> list[Any]:
         """Return the service's pods."""
-        return self.cluster.core.list_namespaced_pod(TEAM, label_selector=f"app.kubernetes.io/instance={NAME}").items
+        chosen = f"app.kubernetes.io/name=triton,app.kubernetes.io/instance={NAME}"
+        return self.cluster.core.list_namespaced_pod(TEAM, label_selector=chosen).items
 
     def share(self) -> int:
         """Return the percentage of requests that the new version has."""
@@ -85,7 +86,7 @@ class Served:
 
         self.until(there, within)
 
-    def until(self, true: Any, within: float) -> None:
+    def until(self, true: Callable[[], bool], within: float = READY) -> None:
         """Wait until something is true; else what explains a service that does not get on is the message."""
         self.cluster.until(true, self._how_it_is, within)
 
@@ -126,8 +127,11 @@ def serving(folder: Path, *, nodes: int = 1) -> Generator[Served]:
         yield Served(lab, cluster, Publisher.new(lab, places[0]), Front.new(lab, cluster, places[1]))
 
 
-def is_a_share(percent: float, chosen: int, of: Iterable[object]) -> bool:
-    """Say whether so many of the requests can have been chosen with this probability: four standard deviations."""
-    count = len(list(of))
-    mean = count * percent / 100
-    return chosen <= mean + 4 * math.sqrt(mean * (1 - percent / 100)) + 1
+def is_at_most(percent: float, wrong: Sequence[bool]) -> bool:
+    """Say whether so many wrong answers are this share of those from the first wrong one to the last.
+
+    Chance is allowed four standard deviations, and the first and the last one, which are wrong by their choice.
+    """
+    first, last = wrong.index(True), len(wrong) - wrong[::-1].index(True)
+    mean = (last - first) * percent / 100
+    return sum(wrong) <= mean + 4 * math.sqrt(mean * (1 - percent / 100)) + 2

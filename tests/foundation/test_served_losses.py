@@ -21,7 +21,7 @@ REPLICAS = 2
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(tmp_path_factory.mktemp("losses"), nodes=len(NODES)) as running:
-        running.up("canary", doubles(seconds=0.05))
+        running.up("triton-strategies", doubles(seconds=0.05))
         yield running
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from examples import Example
 from gpu_cluster import GpuCluster
+from served_world import shortened_analysis
 
 from falaj.lab.state import Lab
 from falaj.lab.testing import RunningLab, temporary_lab
@@ -19,7 +20,7 @@ VERSION = "falaj.dev/model-version"
 ARGO, GATEWAY = ("argoproj.io", "v1alpha1"), ("gateway.networking.k8s.io", "v1")
 READY = 120.0
 MEASURED = 300.0
-"""Seconds in which the first share is measured: 60 of traffic, and a second bad measurement after 30 more."""
+"""Seconds in which the first share is measured: it looks back twice, on traffic that never came."""
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,13 @@ def example(lab: RunningLab, cluster: GpuCluster, prometheus: str) -> Example:
     return made
 
 
+@pytest.fixture
+def impatient(example: Example, cluster: GpuCluster) -> Iterator[None]:
+    del example
+    with shortened_analysis(cluster):
+        yield
+
+
 def rollout(cluster: GpuCluster) -> Any:
     return cluster.custom.get_namespaced_custom_object(*ARGO, TEAM, "rollouts", NAME)
 
@@ -63,6 +71,7 @@ def weights(cluster: GpuCluster, kind: str, name: str) -> dict[str, int]:
     return {each["name"]: each["weight"] for each in route["spec"]["rules"][0]["backendRefs"]}
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_version_without_traffic_is_never_promoted_and_goes_back_by_itself(example, cluster, prometheus):
     stable = rollout(cluster)["status"]["stableRS"]
     published = {"spec": {"template": {"metadata": {"annotations": {VERSION: "2"}}}}}
