@@ -387,6 +387,6 @@ def test_a_service_is_not_asked_for_without_the_clusters_client() -> None:
 def test_every_command_shows_an_example() -> None:
     whole = serve("--help")
     assert whole.returncode == 0
-    for name in ("publish", "fetch", "status", "promote", "rollback", "record", "history"):
+    for name in ("publish", "fetch", "status", "promote", "rollback", "record", "history", "watch", "samples"):
         assert name in whole.stdout
         assert f"falaj-serve {name} " in serve(name, "--help").stdout
