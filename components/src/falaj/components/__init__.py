@@ -52,6 +52,7 @@ from falaj.components.retention import StoreKind
 from falaj.components.rollout_analysis import Analysis, QualityMetric
 from falaj.components.rollout_strategies import BlueGreen, Canary, CanaryStep, RolloutStrategy, Shadow
 from falaj.components.secrets_vault import SecretsVault, SecretsVaultArgs
+from falaj.components.serving_envoy_gateway import EnvoyGateway
 from falaj.components.serving_recorder import Recorder
 from falaj.components.serving_recorder_role import RecorderIdentity
 from falaj.components.serving_scaling import Autoscaler, Autoscaling
@@ -109,6 +110,7 @@ __all__ = [
     "Direction",
     "DisruptionBudget",
     "Drift",
+    "EnvoyGateway",
     "ExternalKey",
     "FileSystemKind",
     "FileSystemRef",

@@ -16,6 +16,7 @@ ENVOY_CLUSTER = "{namespace}/{service}"
 
 _URL = re.compile(r"https?://[\w.-]+(:\d+)?(/[\w./-]*)?")
 _OWN_NAMES = ("errors", "refusals", "latency")
+_OF_PARTS = ("route", "service-part", "stable-part")
 
 
 class QualityMetric(TypedDict):
@@ -149,6 +150,7 @@ def template_spec(analysis: CheckedAnalysis, promise: Promise, namespace: Any) -
             {"name": "service"},
             {"name": "stable"},
             {"name": "hash"},
+            *({"name": each} for each in (_OF_PARTS if "{part}" in analysis.cluster_name else ())),
             {"name": "measurements", "value": str(analysis.measurements)},
             {"name": "delay", "value": f"{analysis.window}s"},
         ],
@@ -157,14 +159,26 @@ def template_spec(analysis: CheckedAnalysis, promise: Promise, namespace: Any) -
 
 
 def run_of(
-    template: str, service: str, stable: str, *, measurements: int | None = None, delay: int | None = None
+    template: str,
+    service: str,
+    stable: str,
+    *,
+    parts: tuple[str, str] | None = None,
+    measurements: int | None = None,
+    delay: int | None = None,
 ) -> dict[str, Any]:
-    """Return one run of the analysis: of which Service, against which, how often and after how many seconds."""
+    """Return one run of the analysis: of which Service, against which, how often and after how many seconds.
+
+    ``parts`` are what the gateway calls their shares of the route, where it does not call them by the Services.
+    """
     said: list[Mapping[str, Any]] = [
         {"name": "service", "value": service},
         {"name": "stable", "value": stable},
         {"name": "hash", "valueFrom": {"podTemplateHashValue": "Latest"}},
     ]
+    if parts is not None:
+        told = {"route": template, "service-part": parts[0], "stable-part": parts[1]}
+        said += [{"name": name, "value": value} for name, value in told.items()]
     if measurements is not None:
         said.append({"name": "measurements", "value": str(measurements)})
     if delay is not None:
@@ -200,8 +214,9 @@ def _rate(analysis: CheckedAnalysis, service: str, of_class: str | None = None) 
 
 def _cluster(analysis: CheckedAnalysis, service: str) -> str:
     name = analysis.cluster_name.replace("{namespace}", "{{args.namespace}}")
-    name = name.replace("{service}", f"{{{{args.{service}}}}}")
-    return f'envoy_cluster_name="{name}"'
+    name = name.replace("{service}", f"{{{{args.{service}}}}}").replace("{route}", "{{args.route}}")
+    sign = "=~" if "{part}" in name else "="
+    return f'envoy_cluster_name{sign}"{name.replace("{part}", f"{{{{args.{service}-part}}}}")}"'
 
 
 def _metric(name: str, query: str, wanted: list[str], analysis: CheckedAnalysis) -> dict[str, Any]:

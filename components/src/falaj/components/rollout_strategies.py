@@ -4,14 +4,14 @@ Written after ``argoproj.io/v1alpha1`` of Argo Rollouts 1.10, whose controller d
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
 from falaj.components.checks import bounded
 from falaj.components.errors import ConfigError
-from falaj.components.rollout_analysis import Analysis, CheckedAnalysis, check_analysis, run_of
+from falaj.components.rollout_analysis import ENVOY_CLUSTER, Analysis, CheckedAnalysis, check_analysis, run_of
 
 ROUTER = "argoproj-labs/gatewayAPI"
 """Argo's plugin that sets the weights of Gateway API routes."""
@@ -21,6 +21,12 @@ KINDS = ("canary", "blue_green", "shadow")
 
 _NO_SERVICE = "-"
 """What no Service is called; Argo drops an empty value, which an update would then take for a conflict."""
+_PARTS = {
+    "canary": ("rule/0/backend/1", "rule/0/backend/0"),
+    "blue_green": ("rule/1", _NO_SERVICE),
+    "shadow": ("rule/0-mirror-0", "rule/0/backend/0"),
+}
+"""Where `route_rules` has the new and the old version."""
 _GONE_AFTER_ABORT = 60
 """Seconds for which the pods of a version that was rolled back end what they have begun."""
 
@@ -94,6 +100,8 @@ class Strategy:
     soak: int = 0
     mirror: int = 0
     replicas: int = 1
+    parts: tuple[str, str] | None = None
+    """What the gateway calls the shares of the new and of the old version, unless by their Services."""
 
     def second_service(self, service: str) -> str:
         """Return the name of the Service of the new version."""
@@ -128,6 +136,14 @@ def check_strategy(field: str, given: RolloutStrategy) -> Strategy:
         mirror=bounded(f"{field}.mirror", said.get("mirror", 100), 1, 100, "percent"),
         replicas=bounded(f"{field}.replicas", said.get("replicas", 1), 1, 1000),
     )
+
+
+def in_parts(field: str, strategy: Strategy, cluster: str) -> Strategy:
+    """Return the strategy for a gateway that counts shares of a route by their places in it, as Envoy Gateway does."""
+    if strategy.analysis.cluster_name != ENVOY_CLUSTER:
+        remedy = "must be left out with envoy_gateway, whose names are known"
+        raise ConfigError(f"{field}.{strategy.kind}.analysis.cluster_name", strategy.analysis.cluster_name, remedy)
+    return replace(strategy, analysis=replace(strategy.analysis, cluster_name=cluster), parts=_PARTS[strategy.kind])
 
 
 def check_steps(field: str, steps: Sequence[CanaryStep], analysis: CheckedAnalysis) -> list[tuple[int, int]]:
@@ -202,8 +218,8 @@ def _canary_steps(strategy: Strategy, service: str) -> list[dict[str, Any]]:
         # Later steps have the traffic of the one before to look back on.
         delay = 0 if number else strategy.analysis.window
         new = strategy.second_service(service)
-        steps.append({"setWeight": weight})
-        steps.append({"analysis": run_of(service, new, service, measurements=measurements, delay=delay)})
+        run = run_of(service, new, service, parts=strategy.parts, measurements=measurements, delay=delay)
+        steps += [{"setWeight": weight}, {"analysis": run}]
     return steps
 
 
@@ -217,7 +233,7 @@ def _shadow_steps(strategy: Strategy, service: str) -> list[dict[str, Any]]:
     return [
         {"setCanaryScale": {"replicas": strategy.replicas}},
         {"setWeight": 0},
-        {"analysis": run_of(service, shadow_service(service), service)},
+        {"analysis": run_of(service, shadow_service(service), service, parts=strategy.parts)},
     ]
 
 
@@ -231,7 +247,7 @@ def _blue_green_spec(strategy: Strategy, service: str) -> dict[str, Any]:
         "abortScaleDownDelaySeconds": _GONE_AFTER_ABORT,
         # Without scaleDownDelaySeconds, which would end the measurements, the old version stays until they are done.
         # No other version has traffic meanwhile, so what clients do wrong counts too.
-        "postPromotionAnalysis": run_of(service, service, _NO_SERVICE, measurements=measurements),
+        "postPromotionAnalysis": run_of(service, service, _NO_SERVICE, parts=strategy.parts, measurements=measurements),
     }
     if strategy.preview:
         spec["autoPromotionSeconds"] = strategy.preview

@@ -1,7 +1,7 @@
 """How requests come to a service: by routes of a gateway that knows each client, or from named pods beside it.
 
 Written after ``gateway.networking.k8s.io/v1``. Who may call is an annotation: the lab's gateway holds clients to it by
-their certificates; in a cluster a SecurityPolicy of Envoy Gateway has to say the same.
+their certificates; Envoy Gateway is told the same by a policy of its own.
 """
 
 import re
@@ -15,6 +15,7 @@ import pulumi_kubernetes as k8s
 from falaj.components.checks import dns_label
 from falaj.components.errors import ConfigError
 from falaj.components.rollout_strategies import Strategy, grpc_route, shadow_service
+from falaj.components.serving_envoy_gateway import APART, check_envoy_gateway
 from falaj.components.tenant_network import NAMESPACE_NAME
 from falaj.components.triton_pod import GRPC, HTTP, METRICS
 
@@ -44,11 +45,13 @@ class Access:
     grpc_hosts: Sequence[str]
     idempotent: bool
     """Whether a request may be done twice."""
+    envoys: str | None = None
+    """Namespace of Envoy Gateway's Envoys, if it is the gateway."""
 
 
 def check_access(name: str, args: Mapping[str, Any], service: str) -> Access:
     """Return who may call, refusing what would let anybody, or nobody."""
-    behind = ("client_names", "hostnames", "grpc_hostnames", "idempotent")
+    behind = ("client_names", "hostnames", "grpc_hostnames", "idempotent", "envoy_gateway")
     if "gateway" not in args:
         for each in behind:
             if each in args:
@@ -76,7 +79,15 @@ def check_access(name: str, args: Mapping[str, Any], service: str) -> Access:
         remedy = "must differ from hostnames: a listener takes one kind of route for each name"
         raise ConfigError(f"{name}.grpc_hostnames", sorted(both), remedy)
     at = (dns_label(f"{name}.gateway", namespace), gateway)
-    return Access(None, at, clients, hosts, grpc_hosts, idempotent=bool(args.get("idempotent", False)))
+    return Access(
+        None,
+        at,
+        clients,
+        hosts,
+        grpc_hosts,
+        idempotent=bool(args.get("idempotent", False)),
+        envoys=check_envoy_gateway(name, args),
+    )
 
 
 def check_hosts(field: str, hosts: Sequence[str]) -> list[str]:
@@ -91,7 +102,7 @@ def ingress_rules(access: Access, metrics_namespace: str) -> list[k8s.networking
     """Return who may connect: the gateway's namespace or the tenant's own clients, and who scrapes the metrics."""
     caller: k8s.networking.v1.NetworkPolicyPeerArgsDict
     if access.gateway is not None:
-        caller = {"namespace_selector": {"match_labels": {NAMESPACE_NAME: access.gateway[0]}}}
+        caller = {"namespace_selector": {"match_labels": {NAMESPACE_NAME: access.envoys or access.gateway[0]}}}
     else:
         caller = {"pod_selector": {"match_labels": dict(access.pods or {})}}
     return [
@@ -184,8 +195,18 @@ def route_rules(
     if strategy.kind == "shadow":
         mirror = {"backendRef": _backend(shadow_service(service), port), "percent": strategy.mirror}
         rule["filters"] = [{"type": "RequestMirror", "requestMirror": mirror}, *copied]
-    weighted = [_backend(service, port) | {"weight": 100}, _backend(new, port) | {"weight": 0}]
+    apart = strategy.parts is not None
+    weighted = [
+        _backend(each, port) | {"weight": weight} | (_counted_apart(each) if apart else {})
+        for each, weight in ((service, 100), (new, 0))
+    ]
     return [rule | {"backendRefs": weighted}]
+
+
+def _counted_apart(service: str) -> dict[str, Any]:
+    """Return a filter of one share alone, without which Envoy Gateway counts all shares of a rule together."""
+    changed = {"set": [{"name": APART, "value": service}]}
+    return {"filters": [{"type": "RequestHeaderModifier", "requestHeaderModifier": changed}]}
 
 
 def _backend(service: str, port: int) -> dict[str, Any]:

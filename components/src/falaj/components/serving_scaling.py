@@ -90,6 +90,9 @@ def check_scaling(name: str, args: Mapping[str, Any]) -> Scaling | None:
         raise ConfigError(f"{field}.least", least, "must be at least 1 unless KEDA sets the number")
     if least == 0 and "gateway" not in args:
         raise ConfigError(f"{field}.least", least, "must be at least 1 without a gateway, where requests are seen")
+    if least == 0 and "envoy_gateway" in args:
+        remedy = "must be at least 1 with envoy_gateway, which counts no requests for a service without pods"
+        raise ConfigError(f"{field}.least", least, remedy)
     if by is Autoscaler.KEDA and "prometheus" not in given:
         raise ConfigError(
             f"{field}.prometheus", None, "must be given for KEDA, such as http://prometheus.monitoring:9090"

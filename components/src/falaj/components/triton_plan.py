@@ -8,7 +8,8 @@ from typing import Any
 from falaj.components.checks import bounded
 from falaj.components.errors import ConfigError
 from falaj.components.rollout_analysis import Promise, check_promise
-from falaj.components.rollout_strategies import Strategy, check_strategy
+from falaj.components.rollout_strategies import Strategy, check_strategy, in_parts
+from falaj.components.serving_envoy_gateway import CLUSTER
 from falaj.components.serving_recorder import CheckedRecorder, check_recorder
 from falaj.components.serving_routes import Access, check_access
 from falaj.components.serving_scaling import Scaling, check_scaling
@@ -59,6 +60,8 @@ def check_service(name: str, args: Mapping[str, Any]) -> ServicePlan:
     strategy = check_strategy(f"{name}.strategy", args["strategy"]) if "strategy" in args else None
     if strategy and access.gateway is None:
         raise ConfigError(f"{name}.gateway", None, "must be given for a strategy: versions are told apart there")
+    if strategy and access.envoys is not None:
+        strategy = in_parts(f"{name}.strategy", strategy, CLUSTER)
     (tier,) = check_tiers(f"{name}.tier", [args.get("tier", Tier.PRODUCTION)])
     ready = args.get("ready_timeout", "5m")
     check_duration(f"{name}.ready_timeout", ready)

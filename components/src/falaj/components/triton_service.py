@@ -10,6 +10,7 @@ from falaj.components.node_pool import Taint
 from falaj.components.refs import PoolRef, StoreRef, TenantRef, pick
 from falaj.components.rollout_objects import ARGO, make_deployment, make_rollout, make_services
 from falaj.components.rollout_strategies import RolloutStrategy
+from falaj.components.serving_envoy_gateway import EnvoyGateway, make_policies
 from falaj.components.serving_monitoring import make_monitoring
 from falaj.components.serving_recorder import Recorder, make_recorder
 from falaj.components.serving_routes import host_names, ingress_rules, make_routes
@@ -88,6 +89,8 @@ class TritonServiceArgs(TypedDict):
     """Labels of the pods that may call, in the tenant's namespace. Default: ``{"triton-client": <service_name>}``."""
     gateway: NotRequired[str]
     """Gateway through which alone it is called, ``NAMESPACE/NAME``. Default: none; ``clients`` call it directly."""
+    envoy_gateway: NotRequired[EnvoyGateway]
+    """That the gateway is one of Envoy Gateway, whose policies are made too. Default: it is none."""
     client_names: NotRequired[list[str]]
     """Names in the certificates of those who may call. Default: none; a gateway needs at least one."""
     hostnames: NotRequired[list[str]]
@@ -190,6 +193,16 @@ class TritonService(pulumi.ComponentResource):
                 metadata={**metadata},
                 hosts=hosts,
                 copied=watch_mirror(plan.drift, service_name),
+                opts=child,
+            )
+        if access.envoys is not None:
+            make_policies(
+                name,
+                service_name,
+                clients=access.clients,
+                idempotent=access.idempotent,
+                largest_request=pod.largest_request,
+                metadata={**metadata},
                 opts=child,
             )
         if strategy is not None:
