@@ -42,7 +42,7 @@ service: TritonServiceArgs = {
     "replicas": 1,
     "gpus": 0,
     "cpus": 1,
-    "memory": "2Gi",
+    "memory": "8Gi",
     "service_account": "server",
     "storage_cidrs": ["10.20.8.0/24"],
     "node_labels": {"falaj.dev/lab-processes": "true"},
@@ -50,6 +50,7 @@ service: TritonServiceArgs = {
     "gateway": "gateways/serving",
     "client_names": [told["client"]],
     "p99_milliseconds": told["p99_milliseconds"],
+    "recorder": {"api_server_cidrs": ["10.20.0.0/16"], "every_seconds": 5},
     "strategy": {
         "canary": {
             "steps": [{"weight": weight} for weight in told["weights"]],

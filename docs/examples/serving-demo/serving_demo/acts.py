@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from falaj.lab.progress import Task
 from falaj.training.errors import TrainingError
 from falaj.training.serving.cluster import Cluster
 from falaj.training.serving.standing import Standing, standing
-from serving_demo.models import NAME, Keys
+from serving_demo.models import Keys
 from serving_demo.stage import SERVICE, Stage
 from serving_demo.traffic import Traffic, connected, infer
 
@@ -21,6 +21,8 @@ PATIENCE = 300.0
 """Seconds after which what was to be decided was not."""
 POLL = 0.5
 LIMIT = re.compile(r"result\[0\] ([<>]=) ([\d.e+-]+)")
+DECISIONS = ("served", "refused")
+"""What the audit log calls Argo's decisions."""
 SIGNS = {"<=": "≤", ">=": "≥"}
 
 Outcome = Literal["promoted", "refused", "undecided"]
@@ -133,10 +135,20 @@ class Stand:
         self.watch.until(lambda found: _outcome(found, version) != "undecided", task)
         outcome = _outcome(self.watch.last, version) if self.watch.last else "undecided"
         decided = self.traffic.now()
-        self.stage.record()
+        if outcome != "undecided":
+            self._await_record(version, task)
         why = "" if outcome != "refused" else reason(self.watch.last, limits(self.stage))
         task.finish(f"version {version} is {outcome}{f' ({why})' if why else ''}")
         return Judged(version, what, wanted, outcome, published, decided, why)
+
+    def _await_record(self, version: int, task: Task) -> None:
+        """Wait until the service's recorder has written down what was decided; it looks every few seconds."""
+        began = time.monotonic()
+        while not any(e.get("version") == version and e["what"] in DECISIONS for e in self.stage.audit()):
+            if time.monotonic() - began > PATIENCE:
+                raise LabError(f"nobody wrote down what became of version {version} within {PATIENCE:.0f} s")
+            task.update(0.97, "the recorder writes the decision down")
+            task.progress.wait(2 * POLL)
 
 
 def _outcome(found: Standing, version: int) -> Outcome:
@@ -182,9 +194,3 @@ def rounded(number: str) -> str:
         return f"{float(number):.4g}"
     except ValueError:
         return number
-
-
-def audit(stage: Stage) -> Sequence[dict[str, Any]]:
-    """Return the audit log, the oldest event first; ``falaj-serve`` has verified its chain and the store."""
-    told = stage.serve("history", "--store", stage.store, "--name", NAME, "--service", SERVICE, "--verify", "--json")
-    return told[0]["events"]

@@ -11,7 +11,7 @@ import psutil
 
 from falaj.lab.progress import Progress
 from falaj.lab.state import Lab
-from serving_demo.acts import Judged, Outcome, Stand, Watch, audit, await_first_answer, limits
+from serving_demo.acts import Judged, Outcome, Stand, Watch, await_first_answer, limits
 from serving_demo.models import Keys, labelled_rows, spoiled, train
 from serving_demo.stage import Stage
 from serving_demo.traffic import Traffic
@@ -87,7 +87,7 @@ def play(base: Path, settings: Settings, progress: Progress) -> dict[str, Any]:
         "versions": [asdict(each) for each in judged],
         "weights": watch.weights,
         "analyses": list(watch.analyses.values()),
-        "audit": audit(cast.stage),
+        "audit": cast.stage.audit(),
         "answers": _columns(traffic),
     }
 

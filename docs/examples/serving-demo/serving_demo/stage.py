@@ -3,7 +3,7 @@
 import base64
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ class Stage:
         custom.create_namespaced_custom_object(*group, _GATEWAYS, "gateways", _gateway())
 
     def serve(self, *words: str) -> list[dict[str, Any]]:
-        """Run `falaj-serve` inside the lab, and return the events that it wrote to the audit log."""
+        """Run `falaj-serve` inside the lab, and return what it says for programs, line by line."""
         lines = run(self.progress, ["falaj-serve", *words], env=self.lab.env)
         return [json.loads(line) for line in lines if line.startswith("{")]
 
@@ -98,9 +98,10 @@ class Stage:
         told += ["--public-key", str(keys.public), *(("--service", SERVICE) if tried else ())]
         return next(event for event in self.serve("publish", str(model), *told) if event["what"] == "publish")
 
-    def record(self) -> None:
-        """Have what Argo decided by itself written to the audit log."""
-        self.serve("record", "--service", SERVICE, "--store", self.store, "--name", NAME)
+    def audit(self) -> Sequence[dict[str, Any]]:
+        """Return the audit log, the oldest event first; ``falaj-serve`` has verified its chain and the store."""
+        told = self.serve("history", "--store", self.store, "--name", NAME, "--service", SERVICE, "--verify", "--json")
+        return told[0]["events"]
 
     def deploy(self, told: Mapping[str, Any], task: Task) -> None:
         """Bring the service up by Pulumi, policies first."""
@@ -110,7 +111,7 @@ class Stage:
         stack = ["--stack", "demo", "--non-interactive", "--config-file", str(self.folder / "Pulumi.demo.yaml")]
         given = ["--config", f"serving-demo:told={json.dumps({**known, **told})}"]
         up = ["up", "--yes", "--skip-preview", "--suppress-outputs", "--policy-pack", str(POLICIES)]
-        self._pulumi(task, "stack", "init", "demo", "--non-interactive")
+        self._pulumi(task, "stack", "select", "--create", "demo", "--non-interactive")
         self._pulumi(task, *up, *stack, *lab_configuration(self.lab.env), *given)
 
     def _pulumi(self, task: Task, *words: str) -> None:
