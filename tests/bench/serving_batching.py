@@ -1,6 +1,7 @@
 """What the configuration that an export gets is worth: the same model with it, and as Triton serves it by default."""
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -93,6 +94,7 @@ def _export(repository: Path) -> None:
     )
     given = {
         "format": "python",
+        "instances": os.cpu_count(),
         "inputs": [{"name": "text", "type": "int64", "shape": [LENGTH]}],
         "outputs": [{"name": "scores", "shape": [LENGTH, 256]}],
     }
