@@ -5,6 +5,7 @@ deep nesting, thousands of small chunks, compressed bodies that grow to gigabyte
 analysis would take for the model's fault. docs/serving.md lists them.
 """
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ CALL = "/inference.GRPCInferenceService/ModelInfer"
 HTTP = "/v2/"
 """What begins the paths of KServe's protocol."""
 _FILTERS = "type.googleapis.com/envoy.extensions.filters"
-_PARTS = ("json", "tensors", "grpc")
+_PARTS = ("json", "tensors", "messages", "requests")
 
 
 def filters() -> list[dict[str, Any]]:
@@ -30,11 +31,11 @@ def filters() -> list[dict[str, Any]]:
     ]
 
 
+@functools.cache
 def source() -> str:
-    """Return the script, of all its parts."""
+    """Return the script, of all its parts; for a gateway that runs it stays the same."""
     folder = Path(__file__).parent
-    parts = [folder / f"gateway_guard_{part}.lua" for part in _PARTS]
-    return "\n".join(path.read_text("utf-8") for path in (*parts, folder / "gateway_guard.lua"))
+    return "\n".join((folder / f"gateway_guard_{part}.lua").read_text("utf-8") for part in _PARTS)
 
 
 def _gather() -> dict[str, Any]:
