@@ -53,7 +53,11 @@ def launch(lab: Lab, packages: Sequence[Path] = ()) -> Launch:
     libraries = [wheel / "nvidia_pytriton.libs", libpython().parent]
     found = packages or [wheel, Path(sysconfig.get_path("purelib"))]
     return Launch(
-        [str(program), f"--backend-directory={backends(lab, program.parents[1])}"],
+        [
+            str(program),
+            f"--backend-directory={backends(lab, program.parents[1])}",
+            f"--cache-directory={program.parents[1] / 'caches'}",
+        ],
         {
             "LD_LIBRARY_PATH": os.pathsep.join(map(str, libraries)),
             # The backend embeds the Python whose `python3` it meets first: its own version's, or it cannot load numpy.
