@@ -2,6 +2,7 @@
 
 import json
 
+import pulumi
 import pytest
 from component_samples import CLUSTER, KEY, REGIME
 
@@ -180,3 +181,12 @@ def test_a_decision_is_not_left_unrecorded_by_mistake(made, change, message):
 
 def test_a_decision_may_be_left_to_others_to_record_if_that_is_said(made):
     assert made(unrecorded=True).all("Deployment") == []
+
+
+@pytest.mark.parametrize(("digest", "said"), [(None, 1), (DIGEST, 0)])
+def test_a_first_version_that_a_rollback_would_not_find_again_is_told(made, monkeypatch, digest, said):
+    warned = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, resource: warned.append(text))
+    made(recorder=HERE, **({"digest": digest} if digest else {}))
+    assert len(warned) == said
+    assert all(each.startswith("detector.digest is not said: ") for each in warned)

@@ -5,7 +5,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ def repository(folder: Path) -> Path:
 
 
 @contextmanager
-def started(words: list[str], folder: Path) -> Iterator[Server]:
+def started(words: list[str], folder: Path) -> Generator[Server]:
     """Run Triton with a container's words, on ports that are free."""
     ports = {name: free_port() for name in ("http", "grpc", "metrics")}
     given = [word for word in words[1:] if not word.startswith(tuple(f"--{name}-port=" for name in ports))]

@@ -126,6 +126,27 @@ def test_it_serves_in_the_tenants_namespace_under_the_tenants_labels(run, engine
             "detector.pool must be left out where gpu_pool tells which one it is (got 'inference')",
         ),
         ({"rate_limits": {"copies": 0}}, "detector.rate_limits.copies must be a whole number from 1 to 10000 (got 0)"),
+        (
+            {"rate_limits": {"copies:9": 1}},
+            "detector.rate_limits must name resources by letters, digits, _ and -, as models do (got 'copies:9')",
+        ),
+        (
+            {"response_cache": "lots"},
+            "detector.response_cache must be an amount of memory such as 512Mi or 64Gi (got 'lots')",
+        ),
+        (
+            {"response_cache": "15Gi"},
+            "detector.memory must be more than what models, cache, /tmp and shared memory take of it, 17Gi"
+            " (got '16Gi')",
+        ),
+        (
+            {"largest_request": "0"},
+            "detector.largest_request must be an amount of memory such as 512Mi or 64Gi (got '0')",
+        ),
+        (
+            {"storage_cidrs": ["10.0.0.0/8"]},
+            "detector.storage_cidrs must be endpoints' addresses, at most a /16 each (got '10.0.0.0/8')",
+        ),
         ({"replicas": 0}, "detector.replicas must be a whole number from 1 to 1000 (got 0)"),
         ({"clients": {}}, "detector.clients must name at least one label, else every pod could call (got {})"),
     ],
@@ -155,6 +176,11 @@ def test_partitions_of_gpus_are_asked_for_under_the_pools_name_in_a_pool_kept_fo
     assert {"key": "falaj.dev/tenant", "operator": "Equal", "value": "vision", "effect": "NoSchedule"} in pod[
         "tolerations"
     ]
+
+
+def test_several_partitions_of_gpus_are_asked_for_together(made):
+    pod = made({"gpu_pool": POOL, "gpus": 4}).one("Deployment")["spec"]["template"]["spec"]
+    assert pod["containers"][0]["resources"]["requests"]["nvidia.com/mig-1g.18gb"] == "4"
 
 
 def test_a_small_model_is_served_on_cpus_without_a_gpu_node(made):

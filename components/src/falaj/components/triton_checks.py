@@ -22,6 +22,7 @@ SHARED_MEMORY, TEMPORARY = "2Gi", "1Gi"
 _DIGEST = re.compile(r"[\w.-]+(:\d+)?(/[\w.-]+)+@sha256:[0-9a-f]{64}")
 _MODEL = re.compile(r"[A-Za-z0-9][\w.-]{0,62}")
 _MANIFEST = re.compile(r"sha256:[0-9a-f]{64}")
+_RESOURCE = re.compile(r"[A-Za-z_][\w-]{0,62}")
 _PREFIX = re.compile(r"[\w.-]+(/[\w.-]+)*")
 _PUBLIC_KEY = re.compile(r"\s*-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=\n]+-----END PUBLIC KEY-----\s*")
 _KMS_KEY = re.compile(r"arn:aws(?:-[a-z]+)*:kms:([a-z0-9-]+):\d{12}:key/[\w-]+")
@@ -86,6 +87,10 @@ def check_pod(name: str, args: Mapping[str, Any]) -> TritonPod:
         raise ConfigError(f"{name}.pool", args["pool"], "must be left out where gpu_pool tells which one it is")
     largest = args.get("largest_request")
     limits: Mapping[str, float] = args.get("rate_limits", {})
+    for key in limits:
+        if not _RESOURCE.fullmatch(key):
+            remedy = "must name resources by letters, digits, _ and -, as models do"
+            raise ConfigError(f"{name}.rate_limits", key, remedy)
     # A strategy's second Service and its ReplicaSets have longer names.
     longest = 50 if "strategy" in args else 63
     return TritonPod(

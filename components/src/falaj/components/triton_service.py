@@ -20,7 +20,7 @@ from falaj.components.serving_watch_alerts import make_watch_monitoring
 from falaj.components.serving_watch_pod import make_watch
 from falaj.components.tiers import TIER_LABEL, Tier
 from falaj.components.triton_checks import check_image
-from falaj.components.triton_plan import check_service
+from falaj.components.triton_plan import ServicePlan, check_service
 from falaj.components.triton_pod import HTTP, annotations, pod_spec, publisher_key, selector
 
 __all__ = ["TritonService", "TritonServiceArgs", "check_image"]
@@ -145,6 +145,7 @@ class TritonService(pulumi.ComponentResource):
         service_name = pod.service_name
 
         super().__init__("falaj:index:TritonService", name, dict(args), opts)
+        _say_unpinned(name, plan, self)
         child = pulumi.ResourceOptions(parent=self)
         namespace = pick(args["tenant"], "namespace")
         chosen = selector(pod)
@@ -267,6 +268,14 @@ class TritonService(pulumi.ComponentResource):
         else:
             self.url = hosts[0].apply(lambda known: f"https://{known[0]}")
         self.register_outputs({"serviceName": self.service_name, "namespace": self.namespace, "url": self.url})
+
+
+def _say_unpinned(name: str, plan: ServicePlan, service: pulumi.Resource) -> None:
+    """Warn of a first version whose pods a rollback would not find again: it asks for them by their digest."""
+    model = plan.pod.model
+    if plan.strategy is not None and model is not None and model.digest is None:
+        remedy = f"give the manifest_digest that falaj-serve publish told of version {model.version}"
+        pulumi.log.warn(f"{name}.digest is not said: a way back to that version is measured again; {remedy}", service)
 
 
 def _bounds(
