@@ -2,8 +2,10 @@
 
 import resource
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from falaj.training.errors import RefusedError
 from falaj.training.stores import open_store
@@ -106,3 +108,29 @@ def test_a_path_is_relative_to_the_base(tmp_path: Path) -> None:
     with store.write("x") as file:
         file.write(b"1")
     assert (tmp_path / "runs/x").read_bytes() == b"1"
+
+
+class Narrow:
+    """S3 as it answers whom a policy lets list one folder alone: the bucket itself is refused, and its region told."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+
+    def head_bucket(self, **_: Any) -> Any:
+        told: Any = {"HTTPStatusCode": 403, "HTTPHeaders": {"x-amz-bucket-region": "me-central-1"}}
+        raise ClientError({"Error": {"Code": "403"}, "ResponseMetadata": told}, "HeadBucket")
+
+    def put_object(self, Key: str, **_: Any) -> Any:  # noqa: N803 - S3's own name
+        self.written.append(Key)
+        return {}
+
+
+def test_whom_s3_lets_write_in_one_folder_alone_writes_there_and_in_the_right_region(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    s3 = Narrow()
+    monkeypatch.setattr("falaj.training.stores.s3.boto3.client", lambda *_, **__: s3)
+    open_store("s3://models/vision", Path(), region="me-central-1").create("log/1", b"event")
+    with pytest.raises(RefusedError, match=r"must be a bucket in eu-west-1, .*; it is in me-central-1"):
+        open_store("s3://models/vision", Path(), region="eu-west-1").create("log/1", b"event")
+    assert s3.written == ["vision/log/1"]

@@ -100,11 +100,21 @@ class S3Store:
 
     def _check_region(self) -> None:
         if not self._checked:
-            found = self._ask("head_bucket").get("BucketRegion")
+            found = self._guard(self._bucket_region)
             if found != self._region:
                 remedy = f"must be a bucket in {self._region}, the region that the data must stay in; it is in {found}"
                 raise RefusedError("location", f"s3://{self.bucket}", remedy)
             self._checked = True
+
+    def _bucket_region(self) -> str | None:
+        """Ask for the bucket's region, which S3 tells also whom it lets list nothing but a folder."""
+        try:
+            return self._s3.head_bucket(Bucket=self.bucket).get("BucketRegion")
+        except ClientError as error:
+            told = error.response.get("ResponseMetadata", {})
+            if told.get("HTTPStatusCode") != 403:
+                raise
+            return told.get("HTTPHeaders", {}).get("x-amz-bucket-region")
 
     def _holds(self, name: str, data: bytes) -> bool:
         try:
