@@ -129,7 +129,11 @@ def test_whom_s3_lets_write_in_one_folder_alone_writes_there_and_in_the_right_re
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     s3 = Narrow()
-    monkeypatch.setattr("falaj.training.stores.s3.boto3.client", lambda *_, **__: s3)
+
+    def client(*_: Any, **__: Any) -> Narrow:
+        return s3
+
+    monkeypatch.setattr("falaj.training.stores.s3.boto3.client", client)
     open_store("s3://models/vision", Path(), region="me-central-1").create("log/1", b"event")
     with pytest.raises(RefusedError, match=r"must be a bucket in eu-west-1, .*; it is in me-central-1"):
         open_store("s3://models/vision", Path(), region="eu-west-1").create("log/1", b"event")
