@@ -9,6 +9,7 @@ from falaj.lab.simulation.events import Event, Seen, read, write
 from falaj.lab.simulation.fairness import entitled, jain
 from falaj.lab.simulation.jobs import Jobs, Known
 from falaj.lab.simulation.measuring import measure
+from falaj.lab.simulation.placement import placed
 from falaj.lab.simulation.scenario import Scenario, parse
 from falaj.lab.simulation.trace import TraceJob
 
@@ -101,6 +102,59 @@ def test_a_tenant_is_below_its_share_only_while_a_job_waits_that_fits_into_it():
     below = judged(trace, events, end=60)["nominal"]
     assert below["longest_seconds_by_tenant"]["b"] == pytest.approx(20, abs=0.5)
     assert below["seconds_by_tenant"]["a"] == 0
+
+
+def test_who_waits_for_room_that_no_node_has_is_below_its_share_but_not_with_room():
+    # Each of the two nodes has a job of two GPUs, so that none has eight free; at 20 s one of them ends.
+    trace = [job("one", "a", 2), job("two", "a", 2), job("whole", "b", 8)]
+    events = [
+        Event(0, Seen.SUBMITTED, "one"),
+        Event(0, Seen.ADMITTED, "one", note="h200-0000=1"),
+        Event(0, Seen.SUBMITTED, "two"),
+        Event(0, Seen.ADMITTED, "two", note="h200-0001=1"),
+        Event(10, Seen.SUBMITTED, "whole"),
+        Event(20, Seen.FINISHED, "two"),
+        Event(26, Seen.ADMITTED, "whole", note="h200-0001=1"),
+    ]
+    below = judged(trace, events, end=40)["nominal"]
+    assert below["longest_seconds_by_tenant"]["b"] == pytest.approx(16, abs=0.5)
+    assert below["with_room"]["longest_seconds_by_tenant"]["b"] == pytest.approx(6, abs=0.5)
+
+
+def test_what_a_tenant_holds_beyond_its_share_counts_as_room_for_the_others():
+    trace = [job("large", "a", 16), job("whole", "b", 8)]
+    events = [
+        Event(0, Seen.SUBMITTED, "large"),
+        Event(0, Seen.ADMITTED, "large", note="h200-0000=1 h200-0001=1"),
+        Event(10, Seen.SUBMITTED, "whole"),
+    ]
+    below = judged(trace, events, end=20)["nominal"]
+    assert below["with_room"]["longest_seconds_by_tenant"] == {"a": 0, "b": pytest.approx(10, abs=0.5)}
+
+
+def test_a_node_that_is_gone_has_no_room_and_without_places_nothing_is_said():
+    trace = [job("one", "a", 2), job("whole", "b", 8)]
+    known = [
+        Event(0, Seen.SUBMITTED, "one"),
+        Event(0, Seen.ADMITTED, "one", note="h200-0000=1"),
+        Event(0, Seen.SUBMITTED, "whole"),
+        Event(10, Seen.GONE, note="h200-0001"),
+    ]
+    below = judged(trace, known, end=20)["nominal"]["with_room"]
+    assert below["longest_seconds_by_tenant"]["b"] == pytest.approx(10, abs=0.5)
+    assert judged(trace, life("one", 0, 0, 0, 9), end=20)["nominal"]["with_room"] is None
+
+
+def test_where_kueue_has_placed_the_pods_of_a_workload_is_read_from_its_slices():
+    level = {"individual": {"prefix": "h200-00", "roots": ["24", "27"]}}
+    slices = [
+        {"domainCount": 2, "podCounts": {"individual": [1, 3]}, "valuesPerLevel": [{"universal": "zone"}, level]},
+        {"domainCount": 1, "podCounts": {"universal": 2}, "valuesPerLevel": [{"universal": "h200-0001"}]},
+    ]
+    assigned = [{"topologyAssignment": {"levels": ["kubernetes.io/hostname"], "slices": slices}}]
+    workload = {"status": {"admission": {"podSetAssignments": assigned}}}
+    assert placed(workload) == {"h200-0024": 1, "h200-0027": 3, "h200-0001": 2}
+    assert placed({"status": {"admission": {"podSetAssignments": [{}]}}}) == {}
 
 
 def test_waits_are_told_by_tier_and_a_job_that_never_started_is_counted_not_guessed():

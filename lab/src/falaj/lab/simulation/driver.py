@@ -275,6 +275,8 @@ class Run:
         self._capacity(f"{len(nodes)} nodes came back")
 
     def _capacity(self, why: str) -> None:
+        names = {node["metadata"]["name"] for pool in self._scenario.pools for node in objects.nodes(pool)}
+        self._jobs.see(Seen.GONE, note=" ".join(sorted(names - self._up.keys())))
         self._jobs.see(Seen.CAPACITY, value=sum(self._up.values()), note=why)
 
     def _later(self, work: Callable[..., None]) -> Callable[..., None]:

@@ -14,7 +14,7 @@ class Seen(StrEnum):
     SUBMITTED = "submitted"
     """The API server has taken the job."""
     ADMITTED = "admitted"
-    """Kueue has given it its quota."""
+    """Kueue has given it its quota; ``note`` says how many of its pods on which nodes, as ``NODE=PODS NODE=PODS``."""
     EVICTED = "evicted"
     """Kueue has taken its quota back; ``note`` says why."""
     READY = "ready"
@@ -27,6 +27,8 @@ class Seen(StrEnum):
     """``value`` simulated GPU seconds of its work are lost, since its last checkpoint; ``note`` says by what."""
     CAPACITY = "capacity"
     """``value`` GPUs are on nodes that are ready; ``note`` says what changed."""
+    GONE = "gone"
+    """The nodes that ``note`` names are not there, and all others are."""
     WARNED = "warned"
     """An event of the reason ``note`` was written about it: what a controller has said."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from falaj.lab.simulation.events import Event, Seen
+from falaj.lab.simulation.placement import placed, written
 from falaj.lab.simulation.trace import TraceJob
 
 Manifest = dict[str, Any]
@@ -97,7 +98,7 @@ class Jobs:
         admitted = conditions.get("Admitted", {}).get("status") == "True"
         if admitted and not known.admitted:
             known.admitted = True
-            self.see(Seen.ADMITTED, known.job.name)
+            self.see(Seen.ADMITTED, known.job.name, note=written(placed(manifest)))
             if known.to_resume:
                 known.to_resume = False
                 self.began_anew(known)

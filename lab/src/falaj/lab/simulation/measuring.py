@@ -8,6 +8,7 @@ from typing import Any
 
 from falaj.lab.simulation.events import Event, Seen
 from falaj.lab.simulation.fairness import entitled, jain
+from falaj.lab.simulation.placement import Rooms, fits
 from falaj.lab.simulation.scenario import Scenario
 from falaj.lab.simulation.trace import TraceJob
 
@@ -31,22 +32,39 @@ class Story:
 
 
 @dataclass
+class Spell:
+    """How long something was so, in all and at a stretch, in real seconds."""
+
+    all: float = 0.0
+    now: float = 0.0
+    longest: float = 0.0
+
+    def see(self, *, so: bool) -> None:
+        """Count one step."""
+        self.now = self.now + STEP if so else 0.0
+        self.all += STEP if so else 0.0
+        self.longest = max(self.longest, self.now)
+
+
+@dataclass
 class Tenancy:
     """What one tenant has at a moment, and what has added up until then (in GPU seconds of real time)."""
 
     held: float = 0.0
     running: float = 0.0
-    waiting: Counter[int] = field(default_factory=Counter[int])
+    waiting: Counter[tuple[int, int]] = field(default_factory=Counter[tuple[int, int]])
+    """How many jobs of so many pods, with so many GPUs each, wait."""
     got: float = 0.0
     was_entitled: float = 0.0
-    below: float = 0.0
-    spell: float = 0.0
-    longest: float = 0.0
+    below: Spell = field(default_factory=Spell)
+    """While a job waits that fits into what is left of its nominal share."""
+    below_with_room: Spell = field(default_factory=Spell)
+    """While there is, beside that, room for it on nodes."""
 
     @property
     def wanted(self) -> float:
         """GPUs that it has or waits for."""
-        return self.held + sum(gpus * count for gpus, count in self.waiting.items())
+        return self.held + sum(pods * gpus * count for (pods, gpus), count in self.waiting.items())
 
 
 @dataclass
@@ -72,6 +90,7 @@ class Replay:
         self.shares = {tenant.name: tenant.share for tenant in scenario.tenants}
         self.share_sum = scenario.share_sum
         self.gpus = scenario.gpus
+        self.rooms = Rooms(scenario)
         self.capacity = float(scenario.gpus)
         self.totals = Totals()
         self.series: list[dict[str, float]] = []
@@ -92,22 +111,27 @@ class Replay:
         """Let one event change the state."""
         if event.seen is Seen.CAPACITY:
             self.capacity = event.value
+        if event.seen is Seen.GONE:
+            self.rooms.lose(event.note.split())
         if not event.job:
             return
         story = self.stories[event.job]
         tenant, gpus = self.tenants[story.job.tenant], story.job.all_gpus
+        shape = (story.job.pods, story.job.gpus_per_pod)
         if event.seen is Seen.SUBMITTED:
             story.submitted = event.at
-            tenant.waiting[gpus] += 1
+            tenant.waiting[shape] += 1
         elif event.seen is Seen.ADMITTED and not story.held:
             story.held = True
             story.first_admitted = story.first_admitted if story.first_admitted is not None else event.at
-            tenant.waiting[gpus] -= 1
+            tenant.waiting[shape] -= 1
             tenant.held += gpus
+            self.rooms.place(story.job, event.note)
         elif event.seen is Seen.EVICTED and story.held:
             story.held = False
             tenant.held -= gpus
-            tenant.waiting[gpus] += 1
+            self.rooms.leave(story.job)
+            tenant.waiting[shape] += 1
         elif event.seen is Seen.READY:
             tenant.running += (event.value - story.ready) * story.job.gpus_per_pod
             story.ready = event.value
@@ -117,8 +141,9 @@ class Replay:
             story.ready = 0
             if story.held:
                 tenant.held -= gpus
+                self.rooms.leave(story.job)
             else:
-                tenant.waiting[gpus] -= 1
+                tenant.waiting[shape] -= 1
             story.held = False
 
     def look(self, at: float) -> None:
@@ -139,8 +164,7 @@ class Replay:
             totals.contended_held += held * STEP
             totals.contended_capacity += self.capacity * STEP
             totals.jain += index * STEP
-        for name, tenant in self.tenants.items():
-            self.see_nominal(name, tenant)
+        self.see_nominal()
         waiting = sum(wanted.values()) - held
         self.series.append(
             {"at": at, "running": running, "held": held, "waiting": waiting, "capacity": self.capacity, "jain": index}
@@ -154,16 +178,17 @@ class Replay:
             tenant.was_entitled += due[name] * STEP
         return jain(self.tenants[name].held / gpus for name, gpus in due.items() if gpus > 0)
 
-    def see_nominal(self, name: str, tenant: Tenancy) -> None:
-        """Count the time in which a tenant waits with a job that fits into what is left of its nominal share."""
-        nominal = self.shares[name] / self.share_sum * self.gpus
-        smallest = min((gpus for gpus, count in tenant.waiting.items() if count > 0), default=math.inf)
-        if tenant.held + smallest <= nominal:
-            tenant.below += STEP
-            tenant.spell += STEP
-            tenant.longest = max(tenant.longest, tenant.spell)
-        else:
-            tenant.spell = 0.0
+    def see_nominal(self) -> None:
+        """Count the time in which tenants wait with a job that fits into what is left of their nominal share."""
+        left = {
+            name: self.shares[name] / self.share_sum * self.gpus - tenant.held for name, tenant in self.tenants.items()
+        }
+        room = self.rooms.room({name: -gpus for name, gpus in left.items()})
+        for name, tenant in self.tenants.items():
+            waiting = [shape for shape, count in tenant.waiting.items() if count > 0]
+            fitting = [shape for shape in waiting if shape[0] * shape[1] <= left[name]]
+            tenant.below.see(so=bool(fitting))
+            tenant.below_with_room.see(so=any(fits(shape, room) for shape in fitting))
 
 
 def measure(
@@ -279,13 +304,22 @@ def fairness(replay: Replay) -> dict[str, Any]:
 
 
 def nominal(replay: Replay) -> dict[str, Any]:
-    """Return how long tenants were below their nominal share with a job waiting that fitted into it."""
-    longest = {name: tenant.longest for name, tenant in replay.tenants.items()}
-    spells = sorted(longest.values())
+    """Return how long tenants were below their nominal share with a job waiting that fitted into it.
+
+    ``with_room`` counts only while it fitted on nodes too; nothing where it is not known where work was.
+    """
+    told = {name: tenant.below for name, tenant in replay.tenants.items()}
+    with_room = {name: tenant.below_with_room for name, tenant in replay.tenants.items()}
+    return spells(told) | {"with_room": spells(with_room) if replay.rooms.known else None}
+
+
+def spells(by_tenant: Mapping[str, Spell]) -> dict[str, Any]:
+    """Return the longest stretches of all tenants, and how long it was so in all."""
+    longest = sorted(spell.longest for spell in by_tenant.values())
     return {
-        "longest_seconds": {"p50": percentile(spells, 0.5), "max": percentile(spells, 1.0)},
-        "longest_seconds_by_tenant": longest,
-        "seconds_by_tenant": {name: tenant.below for name, tenant in replay.tenants.items()},
+        "longest_seconds": {"p50": percentile(longest, 0.5), "max": percentile(longest, 1.0)},
+        "longest_seconds_by_tenant": {name: spell.longest for name, spell in by_tenant.items()},
+        "seconds_by_tenant": {name: spell.all for name, spell in by_tenant.items()},
     }
 
 

@@ -179,6 +179,7 @@ def details(name: str, run: Figures) -> str:
     """Return a run's figures as tables."""
     used = run["utilization"]
     nominal = run["nominal"]["longest_seconds"]
+    with_room = (run["nominal"]["with_room"] or {"longest_seconds": {"max": None, "p50": None}})["longest_seconds"]
     rows: list[Sequence[object]] = [
         ("jobs", ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in run["jobs"].items())),
         ("controller", run["controller"] or "none: Kueue alone"),
@@ -190,6 +191,10 @@ def details(name: str, run: Figures) -> str:
         (
             "longest time below nominal share",
             f"{shown(nominal['max'])} s (median of tenants {shown(nominal['p50'])} s)",
+        ),
+        (
+            "… with room on nodes for the job that waits",
+            f"{shown(with_room['max'])} s (median of tenants {shown(with_room['p50'])} s)",
         ),
         (
             "admissions a second",
