@@ -31,8 +31,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
 
 @pytest.fixture(scope="module")
 def cluster(lab: RunningLab) -> GpuCluster:
-    """One node with GPUs, as the GPU operator labels it."""
+    """One node with GPUs, as the GPU operator labels it, and one for what needs none."""
     cluster = GpuCluster(lab)
+    plain = {"name": "plain", "labels": {"pool": "plain"}, "annotations": {"kwok.x-k8s.io/node": "fake"}}
+    capacity = {"cpu": "8", "memory": "32Gi", "pods": "110"}
+    cluster.core.create_node({"metadata": plain, "status": {"capacity": capacity, "allocatable": capacity}})
     for node in cluster.add_nodes("gpu", 1, 8, "me-central-1a"):
         cluster.core.patch_node(node, {"metadata": {"labels": {"nvidia.com/gpu.present": "true"}}})
     return cluster
