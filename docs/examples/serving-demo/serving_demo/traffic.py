@@ -18,6 +18,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, start_http_server
 
 from falaj.lab.errors import LabError
+from falaj.lab.serving import triton
 from falaj.lab.serving.services import targets
 from falaj.lab.state import Lab, write_private
 from serving_demo.models import NAME
@@ -166,7 +167,9 @@ def infer(asking: Any, row: Any) -> tuple[int, int, Any]:
 
 
 def available() -> None:
-    """Raise ``LabError`` where tritonclient is not installed."""
+    """Raise ``LabError`` where this machine lacks Triton or its client."""
+    if lacking := triton.lacks():
+        raise LabError(f"the demonstration needs Triton: {lacking}")
     try:
         import_module("tritonclient.http")
     except ImportError as error:
