@@ -13,7 +13,7 @@ from gateway_traffic import Client
 from served_models import doubles
 from served_service import READY, TAKEN_OVER, Served, serving
 from served_world import ARGO, NAME, SERVED_AS, TEAM, USER, Inference, Publisher, fails, infer
-from serving_load import Measured, Target, measure, spread, told
+from serving_load import Measured, Target, measure, spread
 
 CLIENTS = (1, 4, 16)
 INTERVAL = 5
@@ -79,17 +79,19 @@ def canary(folder: Path, parts: set[str], seconds: float, runs: int) -> None:
 def gateway(served: Served, folder: Path, seconds: float, runs: int) -> None:
     """Ask a pod directly in clear, and through the gateway with certificates of both sides, by turns."""
     direct, through = _targets(served, folder)
-    print("| clients | directly, in clear: requests a second, p50 ms, p99 ms | through Envoy, mTLS | added p50, ms |")
-    print("| --- | --- | --- | --- |")
+    print("| clients | way | requests a second | p50, ms | p99, ms |\n| --- | --- | --- | --- | --- |")
+    failed = 0
     for clients in CLIENTS:
         found: tuple[list[Measured], list[Measured]] = ([], [])
         for run in range(runs):
             for which in (0, 1) if run % 2 else (1, 0):
                 found[which].append(measure((direct, through)[which], clients, seconds))
-        added = [other.p50 - one.p50 for one, other in zip(*found, strict=True)]
-        cells = [f"{told(several)}, p50 {spread([one.p50 for one in several], '.2f')}" for several in found]
-        failed = sum(one.failed for several in found for one in several)
-        print(f"| {clients} | {cells[0]} | {cells[1]} | {spread(added, '.2f')} | {failed} failed", flush=True)
+        for way, several in zip(("directly, in clear", "through Envoy, with mTLS"), found, strict=True):
+            cells = [spread([one.rate for one in several], ".0f")]
+            cells += [spread([getattr(one, name) for one in several], ".2f") for name in ("p50", "p99")]
+            print(f"| {clients} | {way} | {' | '.join(cells)} |", flush=True)
+            failed += sum(one.failed for one in several)
+    print(f"\nFailed requests: {failed}", flush=True)
 
 
 def publishing(served: Served, runs: int) -> None:
