@@ -6,6 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from falaj.components import restricted_pod
+from falaj.components.rollout_objects import NO_AWAIT
 from falaj.components.serving_routes import Access
 from falaj.components.serving_watch import CheckedDrift, watch_labels, watch_service
 from falaj.components.tenant_network import NAMESPACE_NAME, POD_IDENTITY_AGENT
@@ -13,6 +14,8 @@ from falaj.components.triton_checks import TritonPod
 from falaj.components.triton_pod import HTTP, KEY_FOLDER, METRICS, selector, tolerations_of
 
 _TMP = "/tmp"  # noqa: S108 - the pod's own, empty volume
+_READY = "3m"
+"""How long the watch may take to be ready: it loads nothing before its first request."""
 _TOKEN_FOLDER = "/etc/falaj/webhook"  # noqa: S105 - a folder
 
 
@@ -55,7 +58,8 @@ def make_watch(
         },
         opts=opts,
     )
-    after = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[closed]))
+    patience = pulumi.CustomTimeouts(create=_READY, update=_READY)
+    after = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[closed], custom_timeouts=patience))
     watching = k8s.apps.v1.Deployment(
         f"{name}-watch",
         metadata=metadata,
@@ -68,9 +72,12 @@ def make_watch(
         },
         opts=after,
     )
+    named = metadata.copy()
+    # The Deployment is waited for; in the lab no Service ever has endpoints, which Pulumi would wait for.
+    named["annotations"] = NO_AWAIT
     k8s.core.v1.Service(
         f"{name}-watch-service",
-        metadata=metadata,
+        metadata=named,
         spec={
             "type": "ClusterIP",
             "selector": chosen,
