@@ -1,6 +1,7 @@
 """The image of `falaj-serve`: its lock is enough for what pods run, and has nothing that trains."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -49,10 +50,11 @@ def kubeconfig(world: World, tmp_path: Path) -> Iterator[Path]:
         yield tmp_path / "kubeconfig"
 
 
-def serve(*words: str) -> subprocess.CompletedProcess[str]:
+def serve(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `falaj-serve` where nothing can be imported but what the image has."""
     told = [sys.executable, "-c", AS_IN_THE_IMAGE, str(LOCK), *words]
-    return subprocess.run(told, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    known = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
+    return subprocess.run(told, env=known | variables, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def pins(path: Path) -> dict[str, set[str]]:
@@ -83,6 +85,16 @@ def test_a_pod_of_the_image_records_what_argo_decided(world: World, kubeconfig: 
     assert found.returncode == 0, found.stderr
     event = json.loads(found.stdout)
     assert (event["what"], event["version"], event["decided_by"]) == ("served", 1, "argo-rollouts")
+
+
+def test_a_pod_without_its_token_is_told_that_it_has_none(world: World, tmp_path: Path) -> None:
+    inside = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "1"}
+    place = ["--store", str(world.store.root), "--name", "income"]
+    found = serve("record", "--service", "vision/income", *place, **inside, FALAJ_CLUSTER_FOLDER=str(tmp_path))
+    assert found.returncode == 2
+    assert found.stderr == (
+        "falaj-serve: --kubeconfig must lead to a cluster: Service token file does not exist. (got None)\n"
+    )
 
 
 def test_what_the_image_lacks_is_not_found_by_this_test_either() -> None:
