@@ -23,6 +23,8 @@ from falaj.components.triton_checks import ServedModel, TritonPod, check_ranges
 from falaj.components.triton_pod import tolerations_of
 
 _CLUSTER_FOLDER = "/etc/falaj/cluster"
+_STARTS = "3m"
+"""How long an update waits for the pod: it loads no model."""
 _RBAC = "rbac.authorization.k8s.io"
 _TMP = "/tmp"  # noqa: S108 - the pod's own, empty volume
 
@@ -136,7 +138,12 @@ def make_recorder(
             "selector": {"match_labels": chosen},
             "template": {"metadata": {"labels": tags}, "spec": recorder_pod(recorder, pod, namespace)},
         },
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=before)),
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            pulumi.ResourceOptions(
+                depends_on=before, custom_timeouts=pulumi.CustomTimeouts(create=_STARTS, update=_STARTS)
+            ),
+        ),
     )
 
 
