@@ -3,7 +3,8 @@
 The cluster is the one of KUBECONFIG, with Argo Rollouts, its Gateway API plugin, the Gateway ``gateways/serving`` and a
 Prometheus. The digests are those of your own images. In a lab with ``--serving``, ``-c lab=true`` has the pods run on
 the node whose pods are processes of this machine; ``-c store=URL -c key=ARN -c public-key=PEM -c prometheus=URL`` say
-what is there, and ``-c digest=SHA256`` which manifest the first version must have.
+what is there, and ``-c digest=SHA256`` which manifest the first version must have. ``-c drift=10`` has so many percent
+of the requests watched for drift.
 """
 
 import pulumi
@@ -59,4 +60,6 @@ if config.get_bool("lab"):
 if digest := config.get("digest"):
     # As publishing told it. So pinned, the first version's pods are those that a rollback asks for.
     service["digest"] = digest
+if percent := config.get_int("drift"):
+    service["drift"] = {"percent": percent}
 pulumi.export("url", TritonService("detector", service).url)
