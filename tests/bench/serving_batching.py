@@ -17,7 +17,7 @@ from manual import model as text_model
 from serving_load import Measured, Target, measure, middle, spread, told
 
 from falaj.lab.serving import triton
-from falaj.lab.simulation.plots import lines
+from falaj.lab.simulation.plots import HEIGHT, WIDTH, lines
 from falaj.lab.state import Lab, free_port
 from falaj.training.export.folder import Module, export
 from falaj.training.export.section import ExportSection
@@ -51,13 +51,18 @@ def batching(folder: Path, seconds: float, runs: int, plot: Path) -> None:
 
 
 def drawn(found: dict[str, Sweep]) -> str:
-    """Draw each configuration's 99th percentile over its throughput, a point for each number of clients."""
-    series = {
-        name: [(one.rate, one.p99) for one in map(middle, found[key].values())]
-        for name, key in (("as exported", GENERATED), ("Triton's defaults", DEFAULTS))
+    """Draw throughput over the number of clients, and below it the 99th percentile of latency over throughput."""
+    names = {"as exported": GENERATED, "Triton's defaults": DEFAULTS}
+    medians = {
+        name: {clients: middle(several) for clients, several in found[key].items()} for name, key in names.items()
     }
-    title = f"1 to {CLIENTS[-1]} clients, each with a request at a time"
-    return lines(title, "requests a second", "99th percentile of latency, ms", series)
+    rates = {name: [(clients, one.rate) for clients, one in sweep.items()] for name, sweep in medians.items()}
+    tails = {name: [(one.rate, one.p99) for one in sweep.values()] for name, sweep in medians.items()}
+    above = lines("Throughput", "clients, each with a request at a time", "requests a second", rates)
+    below = lines("Latency", "requests a second, a point for each number of clients", "99th percentile, ms", tails)
+    below = below.replace("<svg ", f'<svg y="{HEIGHT}" ', 1)
+    size = f'viewBox="0 0 {WIDTH} {2 * HEIGHT}" width="{WIDTH}" height="{2 * HEIGHT}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{above}{below}</svg>'
 
 
 def at_most(sweep: Sweep, p99: float) -> float:

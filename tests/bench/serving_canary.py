@@ -58,7 +58,7 @@ class Seen(Inference):
             self.failures.append(repr(error))
 
 
-def canary(folder: Path, parts: set[str], seconds: float, runs: int) -> None:
+def canary(folder: Path, parts: set[str], seconds: float, runs: int, versions: int) -> None:
     """Serve a model in a lab of its own, and measure what is asked for."""
     with serving(folder) as lab:
         served = Served(lab.lab, lab.cluster, _timed(lab.publisher), lab.front)
@@ -71,9 +71,9 @@ def canary(folder: Path, parts: set[str], seconds: float, runs: int) -> None:
         if "gateway" in parts:
             gateway(served, folder, seconds, runs)
         if "publishing" in parts:
-            publishing(served, runs)
+            publishing(served, versions)
         if "rollback" in parts:
-            rollback(served, runs)
+            rollback(served, versions)
 
 
 def gateway(served: Served, folder: Path, seconds: float, runs: int) -> None:
@@ -94,11 +94,11 @@ def gateway(served: Served, folder: Path, seconds: float, runs: int) -> None:
     print(f"\nFailed requests: {failed}", flush=True)
 
 
-def publishing(served: Served, runs: int) -> None:
+def publishing(served: Served, versions: int) -> None:
     """Publish good versions, and time until the first answer of each; then have each take over at once."""
     rows: dict[str, list[float]] = {}
     failed = 0
-    for number in range(runs):
+    for number in range(versions):
         with Seen(served.front.client(USER)) as load:
             new = str(served.publisher.publish(doubles(f"good {number}"), f"good-{number}")["version"])
             began, ended = SPANS[-1]
@@ -119,11 +119,11 @@ def publishing(served: Served, runs: int) -> None:
     print(f"\nFailed requests: {failed}")
 
 
-def rollback(served: Served, runs: int) -> None:
+def rollback(served: Served, versions: int) -> None:
     """Publish versions that answer errors, and time what Argo makes of them."""
     rows: dict[str, list[float]] = {}
     shares: list[float] = []
-    for number in range(runs):
+    for number in range(versions):
         known = {each["metadata"]["name"] for each in served.runs()}
         with Seen(served.front.client(USER)) as load:
             served.publisher.publish(f"# {number}\n{fails()}", f"bad-{number}")
