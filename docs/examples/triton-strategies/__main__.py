@@ -14,6 +14,12 @@ from falaj.components import Analysis, Ownership, RolloutStrategy, Tenant, Tier,
 config = pulumi.Config()
 lab = config.get_bool("lab") or False
 ownership: Ownership = {"owner": "vision-team", "cost_centre": "cc-1000", "environment": "dev"}
+key = "arn:aws:kms:me-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+# An Ed25519 key of an example, which signs nothing.
+public_key = """-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
+-----END PUBLIC KEY-----
+"""
 registry = "123456789012.dkr.ecr.me-central-1.amazonaws.com"
 vision = Tenant(
     "vision",
@@ -40,9 +46,9 @@ service = TritonService(
         "image": f"{registry}/nvidia/tritonserver@sha256:{64 * '0'}",
         "model": "detector",
         "version": config.get_int("version") or 1,
-        "model_repository": config.require("store"),
-        "signing_key": config.require("public-key"),
-        "sealing_key": config.require("key"),
+        "model_repository": config.get("store") or "s3://123456789012-me-central-1-artifacts/vision",
+        "signing_key": config.get("public-key") or public_key,
+        "sealing_key": config.get("key") or key,
         "fetcher_image": f"{registry}/falaj/serving@sha256:{64 * '0'}",
         "model_size": "2Gi",
         "memory": "8Gi",
