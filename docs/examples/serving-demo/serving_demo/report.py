@@ -111,6 +111,7 @@ def _card(told: Mapping[str, Any], judged: Mapping[str, Any]) -> str:
 
 def _measured(told: Mapping[str, Any]) -> list[Sequence[object]]:
     limits = told["limits"]
+    order = {name: place for place, name in enumerate(limits)}
     return [
         (
             analysis["version"],
@@ -120,7 +121,7 @@ def _measured(told: Mapping[str, Any]) -> list[Sequence[object]]:
             metric["phase"],
         )
         for analysis in told["analyses"]
-        for metric in analysis["metrics"]
+        for metric in sorted(analysis["metrics"], key=lambda each: order.get(each["name"], len(order)))
     ]
 
 
