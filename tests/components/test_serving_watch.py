@@ -207,8 +207,8 @@ def alerts(engine) -> dict[str, str]:
 def test_drift_is_an_alert_and_so_is_that_nobody_can_tell(made, engine):
     found = alerts(made(monitoring=True))
     assert found.keys() == {"ModelDrift", "ModelDriftUnknown", "ModelDriftRequestsDropped"}
-    pods = 'namespace="vision", app_kubernetes_io_instance="detector-watch"'
-    assert found["ModelDriftUnknown"] == f"absent(falaj_drift_found{{{pods}}} >= 0)"
+    assert found["ModelDriftUnknown"].startswith("absent(")
+    assert all('namespace="vision", app_kubernetes_io_instance="detector-watch"' in each for each in found.values())
     engine.made.clear()
     assert "ModelDriftUntold" in alerts(made(monitoring=True, drift=HOOK))
 

@@ -54,8 +54,8 @@ def watch_rules(drift: CheckedDrift, service: str, namespace: str) -> dict[str, 
         ),
         (
             "ModelDriftUnknown",
-            # NaN is neither: a watch that is gone, or sees too little, is missed as much as one without a reference.
-            f"absent(falaj_drift_found{{{pods}}} >= 0)",
+            # NaN is not: a watch that is gone, or sees too little, is missed as much as one without a reference.
+            " or ".join(f'absent(falaj_drift_found{{{pods}, kind="{kind}"}} >= 0)' for kind in ("input", "prediction")),
             "whether requests have drifted cannot be told: too few, no reference, or no watch",
             "6h",
         ),
