@@ -248,6 +248,10 @@ def no_config(folder: Path) -> None:
     (folder / "config.pbtxt").unlink()
 
 
+def no_artifact(folder: Path) -> None:
+    (folder / "1" / "model.onnx").rename(folder / "1" / "model.onx")
+
+
 def no_version(folder: Path) -> None:
     (folder / "1").rename(folder / "one")
 
@@ -278,6 +282,9 @@ def write_config(text: str) -> Callable[[Path], None]:
         (write_config("name:"), "must give each field a value"),
         (write_config("#" * (1 << 21)), "must be of 1048576 bytes at most"),
         (lambda folder: (folder / "config.pbtxt").write_bytes(b"\xff") and None, "must be text in UTF-8"),
+        (no_artifact, r"files of .* must have model\.onnx among them.*'model\.onx'"),
+        (write_config(CONFIG + 'default_model_filename: "best.onnx"'), r"must have best\.onnx among them"),
+        (write_config(CONFIG.replace("onnxruntime", "python")), r"must have model\.py among them"),
         (no_version, r"version folders of .* must be one"),
         (two_versions, r"version folders of .* must be one"),
         (linked, "must be an ordinary file.*labels.txt"),

@@ -3,7 +3,7 @@
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ MOST_FILES = 1_000
 """Files of a model; more are a mistake, and each costs a request."""
 LARGEST_FILE = 150 << 30
 """Bytes of a file; S3 takes 10,000 parts of an upload."""
+ARTIFACTS = {"python": "model.py", "onnxruntime": "model.onnx", "pytorch": "model.pt", "tensorrt": "model.plan"}
+"""What a backend loads of a version's folder, unless `config.pbtxt` names another by `default_model_filename`."""
 _LARGEST_CONFIG = 1 << 20
 _LONGEST_PATH = 512
 
@@ -44,20 +46,31 @@ def check_repository(folder: Path, name: str) -> Layout:
     """Return how a model's folder is laid out; raise `RefusedError` for one that Triton could not serve as ``name``.
 
     Refused are: no `config.pbtxt` or one that is not in its format, one that names another model, no version's folder
-    or several, symbolic and special files, and more or larger files than a store takes.
+    or several, a folder without what its backend loads, symbolic and special files, and more or larger files than a
+    store takes.
     """
     if folder.is_symlink() or not folder.is_dir():
         raise RefusedError("model", str(folder), "must be the folder of an exported model")
     _check_files(folder)
     config = _config(folder)
-    named = [field.value for field in top_fields(config) if field.name == "name"]
+    fields = top_fields(config)
+    named = [field.value for field in fields if field.name == "name"]
     if len(named) > 1 or (named and named[0] != name):
         raise RefusedError(f"{CONFIG} name", named[0] if len(named) == 1 else named, f"must be {name}, as --name says")
     versions = sorted(each.name for each in folder.iterdir() if each.is_dir() and each.name.isdigit())
     if len(versions) != 1 or versions[0].startswith("0"):
         remedy = "must be one, a number from 1, with the artifact in it: export one version into a folder of its own"
         raise RefusedError(f"version folders of {folder}", versions, remedy)
+    _check_artifact(folder / versions[0], {field.name: field.value for field in fields})
     return Layout(folder, versions[0], config)
+
+
+def _check_artifact(version: Path, config: Mapping[str, str | None]) -> None:
+    """Refuse a folder that lacks what is loaded: Triton's Python backend would wait for it, and say nothing."""
+    name = config.get("default_model_filename") or ARTIFACTS.get(config.get("backend") or "")
+    if name and not (version / name).exists():
+        found = sorted(each.name for each in version.iterdir())
+        raise RefusedError(f"files of {version}", found, f"must have {name} among them, which the backend loads")
 
 
 def _check_files(folder: Path) -> None:
