@@ -9,6 +9,7 @@ import torch
 from training.export_examples import section, trained
 
 from falaj.training.export.folder import export
+from falaj.training.export.observed import observed
 from falaj.training.export.serve import load
 from falaj.training.export.weights import weights_digest
 from falaj.training.gate.signed import sign_verdict
@@ -19,9 +20,11 @@ from falaj.training.lineage.signatures import FileSigner, new_key
 from falaj.training.sealing import open_keys
 from falaj.training.serving.fetching import fetch
 from falaj.training.serving.publishing import publish
+from falaj.training.serving.references import read_reference
 from falaj.training.serving.verification import Trust
 from falaj.training.serving.versions import Versions
 from falaj.training.stores.local import LocalStore
+from falaj.training.watch.reference import REFERENCE
 
 
 def test_an_export_goes_from_the_trainer_to_the_server(tmp_path: Path) -> None:
@@ -43,7 +46,12 @@ def test_an_export_goes_from_the_trainer_to_the_server(tmp_path: Path) -> None:
         valid_days=30,
     )
     (tmp_path / "verdict.json").write_bytes(verdict)
-    evidence = passport(facts, tmp_path / "job.toml", tmp_path / "verdict.json")
+    rows = torch.randn(300, 6, generator=torch.Generator().manual_seed(1))
+    watched = observed(
+        module.module, list(rows), lambda model, batch: {"loss": model(batch).mean()}, section(), batch_size=64
+    )
+    assert watched is not None
+    evidence = passport(facts, tmp_path / "job.toml", tmp_path / "verdict.json") | {REFERENCE: watched.encoded()}
     made = export(module, section(), tmp_path / "exported", signer=signer, evidence=evidence)
 
     keys, trust = open_keys(f"file:{tmp_path / 'seal.key'}"), Trust.read(tmp_path / "signing.pub")
@@ -53,6 +61,8 @@ def test_an_export_goes_from_the_trainer_to_the_server(tmp_path: Path) -> None:
     published = publish(Path(made.location), versions, keys, trust, who={"user": "salma"})
     assert (published.manifest.version, published.manifest.model_digest) == (5, made.digest)
     assert published.manifest.classification == "confidential"
+
+    assert read_reference(versions, 5, keys, trust) == watched
 
     folder = fetch(versions, 5, keys, trust, tmp_path / "models").folder
     run = load(folder / "5", ["features"], ["scores"], "cpu")
