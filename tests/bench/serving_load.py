@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 PROCESSES = 2
-BEGINNING, WARM_UP = 2.0, 1.0
+BEGINNING, WARM_UP = 1.0, 1.0
 """Seconds until all clients are there, and seconds of load that do not count."""
 LONGEST = 30.0
 """Seconds after which an answer does not come any more."""
