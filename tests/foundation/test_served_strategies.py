@@ -22,13 +22,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def served(lab: Served, request: pytest.FixtureRequest) -> Iterator[Served]:
-    """The service under one strategy; before the next one it is gone."""
+    """The service under one strategy; before the next one it is gone, and after the last one the lab."""
     strategy = request.param
     example = lab.up("triton-strategies", doubles(strategy), strategy=strategy)
     if strategy == "blue_green":
         lab.shorten_soak()
     yield lab
-    example.destroy()
+    if strategy == "blue_green":
+        example.destroy()
 
 
 under_blue_green = pytest.mark.parametrize("served", ["blue_green"], indirect=True)
