@@ -132,8 +132,8 @@ class Stand:
         """Publish the model in ``folder``, of which ``what`` is said, and wait for Argo's decision."""
         published = self.traffic.now()
         version = int(self.stage.publish(folder, keys, tried=True)["version"])
-        self.watch.until(lambda found: _outcome(found, version) != "undecided", task)
-        outcome = _outcome(self.watch.last, version) if self.watch.last else "undecided"
+        self.watch.until(lambda found: decision(found, version) != "undecided", task)
+        outcome = decision(self.watch.last, version) if self.watch.last else "undecided"
         decided = self.traffic.now()
         if outcome != "undecided":
             self._await_record(version, task)
@@ -151,7 +151,8 @@ class Stand:
             task.progress.wait(2 * POLL)
 
 
-def _outcome(found: Standing, version: int) -> Outcome:
+def decision(found: Standing, version: int) -> Outcome:
+    """Return what was decided about the version that was published last; of earlier ones this says nothing."""
     if found.wanted_version != version:
         return "undecided"
     if found.phase == "Healthy" and found.canary is None and found.stable and found.stable.version == version:
