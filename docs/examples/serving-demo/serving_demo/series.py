@@ -1,6 +1,7 @@
 """What the clients saw, over time and by version: the numbers of the report's figure and tables."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,11 +43,8 @@ class Answers:
 
     def within(self, begin: float, end: float, version: int | None = None) -> list[int]:
         """Return the places of the answers that were asked from ``begin`` to before ``end``, of one version or all."""
-        return [
-            place
-            for place, at in enumerate(self.at)
-            if begin <= at < end and (version is None or self.version[place] == version)
-        ]
+        places = range(bisect_left(self.at, begin), bisect_left(self.at, end))
+        return [place for place in places if version is None or self.version[place] == version]
 
 
 def shares(answers: Answers) -> dict[int, Points]:
