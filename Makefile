@@ -82,11 +82,13 @@ fidelity: setup ## Compare the emulated AWS provider with HashiCorp's, in two la
 	@$(BIN)/python tests/fidelity/fidelity.py $(FIDELITY_ARGS)
 
 .PHONY: lock
-lock: $(UV) ## Resolve every dependency again into the locks: the project's, the training runtime's, checkov's
+lock: $(UV) ## Resolve every dependency again into the locks: the project's, the training runtime's, falaj-serve's, checkov's
 	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header --group pyproject.toml:dev \
 	    $(foreach member,$(MEMBERS),--no-emit-package falaj-$(member)) pyproject.toml --output-file requirements.lock
 	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header --group pyproject.toml:training \
 	    --no-emit-package falaj-training --constraint requirements.lock --output-file requirements-training.lock
+	@cd training && $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	    --constraint ../requirements.lock --constraint ../requirements-training.lock serving.in --output-file serving.lock
 	@cd policies/src/falaj/policies/checkov && $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-annotate --no-header checkov.in --output-file checkov.lock
 
