@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="demo.py",
         description="Train a model, have it judged, signed, published and served; then publish a good, a slow and a"
-        " wrong version under a steady load, and show what becomes of each. It takes some five minutes.",
+        " wrong version under a steady load, and show what becomes of each. It takes some six minutes.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
