@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from demo_told import DEMO
 
@@ -84,7 +85,9 @@ def test_the_audit_log_has_every_publishing_and_every_decision_with_its_numbers(
 def test_whoever_is_interrupted_leaves_nothing_behind(tmp_path: Path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    words = [sys.executable, str(DEMO / "demo.py"), "--quick", "--out", str(tmp_path / "out")]
+    # Who runs the tests in the background has them ignore Ctrl-C, and what they start.
+    words = ["env", "--default-signal=INT", sys.executable, str(DEMO / "demo.py"), "--quick"]
+    words += ["--out", str(tmp_path / "out")]
     env = {**os.environ, "TMPDIR": str(scratch)}
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=env) as demo:
         deadline = time.monotonic() + LONGEST
@@ -96,4 +99,6 @@ def test_whoever_is_interrupted_leaves_nothing_behind(tmp_path: Path):
         demo.send_signal(signal.SIGINT)
         _, said = demo.communicate(timeout=LONGEST)
     assert demo.returncode == 130, said
-    assert list(scratch.iterdir()) == []
+    assert list(scratch.glob("falaj-demo-*")) == []
+    running = [" ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"])]
+    assert [each for each in running if str(scratch) in each] == []
