@@ -97,25 +97,22 @@ def _assemble(base: Path, settings: Settings, progress: Progress) -> Cast:
     files = base / "files"
     files.mkdir(mode=0o700)
     keys = Keys.new(files)
-    lab, training = progress.task("a lab", 60), progress.task("training", 60)
+    lab = progress.task("a lab", 45)
+    trainings = [progress.task(f"training {number}", 60) for number in (1, 2)]
     stages: list[Stage] = []
-    models: list[Path] = []
+    models: dict[int, Path] = {}
 
     def build() -> None:
         stages.append(Stage.set_up(base / "lab", files, lab))
         lab.finish("runs: Kubernetes, Argo Rollouts, Envoy, Prometheus, OpenBao, and an emulated AWS")
 
-    def learn() -> None:
-        for number, sets in enumerate(((), ("model.settings.hidden=64", "seed=8")), 1):
+    def learn(number: int, *sets: str) -> None:
+        task = trainings[number - 1]
+        models[number] = train(files / f"model-{number}", keys, progress, lambda line: task.update(0.5, line), *sets)
+        task.finish("the model has passed the gate and is signed")
 
-            def tell(line: str, done: float = (number - 1) / 2) -> None:
-                training.update(done + 0.25, line)
-
-            models.append(train(files / f"model-{number}", keys, progress, tell, *sets))
-        training.finish("two models are trained, have passed the gate and are signed")
-
-    progress.side_by_side([build, learn])
-    first, second = models
+    progress.side_by_side([build, lambda: learn(1), lambda: learn(2, "model.settings.hidden=64", "seed=8")])
+    first, second = models[1], models[2]
     slow = spoiled(second, files / "slow", keys, "slow", seconds=settings.delay)
     wrong = spoiled(second, files / "wrong", keys, "wrong")
     rows, labels = labelled_rows(progress, files / "model-1")
