@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from manual import model as text_model
 from serving_load import Measured, Target, measure, middle, spread, told
@@ -32,6 +33,8 @@ OURS = {"dynamic_batching", "instance_group", "parameters"}
 """What an export says beside what Triton must be told."""
 READY = 300.0
 Sweep = dict[int, list[Measured]]
+Costs = dict[str, dict[int, list[tuple[float, float]]]]
+"""Milliseconds of processor time for each request, and requests in a batch: these hold on a busy machine too."""
 
 
 def batching(folder: Path, seconds: float, runs: int, plot: Path) -> None:
@@ -39,14 +42,21 @@ def batching(folder: Path, seconds: float, runs: int, plot: Path) -> None:
     repository = folder / "models"
     _export(repository)
     found: dict[str, Sweep] = {name: {clients: [] for clients in CLIENTS} for name in (GENERATED, DEFAULTS)}
-    with serving(folder, repository) as ports:
+    costs: Costs = {name: {clients: [] for clients in CLIENTS} for name in found}
+    with serving(folder, repository) as (ports, server):
         print(f"Triton's own: {_said(ports, DEFAULTS)}; of the export: {_said(ports, GENERATED)}\n", flush=True)
         for run in range(runs):
             for clients in CLIENTS:
                 turn = (GENERATED, DEFAULTS) if run % 2 else (DEFAULTS, GENERATED)
                 for name in turn:
+                    began, answered, computed = _spent(server), *_counts(ports, name)
                     found[name][clients].append(measure(_target(ports, name), clients, seconds))
+                    requests, batches = (
+                        now - then for now, then in zip(_counts(ports, name), (answered, computed), strict=True)
+                    )
+                    costs[name][clients].append((1000 * (_spent(server) - began) / requests, requests / batches))
     _table(found)
+    _costs_table(costs)
     plot.write_text(drawn(found) + "\n")
 
 
@@ -90,6 +100,30 @@ def _table(found: dict[str, Sweep]) -> None:
     print(f"\nFailed requests: {failed}", flush=True)
 
 
+def _costs_table(costs: Costs) -> None:
+    print("\n| clients | Triton's defaults: processor ms for a request | as exported | ratio | requests in a batch |")
+    print("| --- | --- | --- | --- | --- |")
+    for clients in CLIENTS:
+        ours, theirs = costs[GENERATED][clients], costs[DEFAULTS][clients]
+        ratios = [other[0] / one[0] for one, other in zip(ours, theirs, strict=True)]
+        cells = [spread([one[0] for one in several], ".2f") for several in (theirs, ours)]
+        print(
+            f"| {clients} | {' | '.join(cells)} | {spread(ratios, '.2f')} | {spread([one[1] for one in ours], '.1f')} |"
+        )
+
+
+def _spent(server: psutil.Process) -> float:
+    """Return the seconds of processor time that the server and its backends have taken."""
+    times = [each.cpu_times() for each in (server, *server.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
+
+
+def _counts(ports: triton.Ports, name: str) -> tuple[int, int]:
+    """Return how many requests a model has answered, and in how many batches."""
+    (found,) = json.loads(_get(ports, f"models/{name}/stats"))["model_stats"]
+    return found["inference_count"], found["execution_count"]
+
+
 def _export(repository: Path) -> None:
     """Export the model, and put a copy beside it of which Triton is told only what it must be told."""
     torch.manual_seed(1)
@@ -112,7 +146,7 @@ def _export(repository: Path) -> None:
 
 
 @contextmanager
-def serving(folder: Path, repository: Path) -> Generator[triton.Ports]:
+def serving(folder: Path, repository: Path) -> Generator[tuple[triton.Ports, psutil.Process]]:
     """Serve a repository as the lab does, without the rest of a lab."""
     lab, taken = Lab(folder / "lab"), list[int]()
     lab.create()
@@ -127,7 +161,7 @@ def serving(folder: Path, repository: Path) -> Generator[triton.Ports]:
         while not _is_ready(ports):
             assert process.poll() is None and time.monotonic() < deadline, (folder / "triton.log").read_text()[-3000:]
             time.sleep(0.2)
-        yield ports
+        yield ports, psutil.Process(process.pid)
     finally:
         process.terminate()
         try:
