@@ -58,6 +58,13 @@ def test_the_probes_ask_triton_itself(made):
     assert container["livenessProbe"]["httpGet"] == {"path": "/v2/health/live", "port": "http"}
 
 
+def test_a_pod_that_goes_serves_on_until_the_gateway_knows(made):
+    spec = made().one("Deployment")["spec"]["template"]["spec"]
+    (triton,) = spec["containers"]
+    served_on = triton["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert 0 < served_on < spec["terminationGracePeriodSeconds"]
+
+
 def test_replicas_are_spread_and_replaced_one_by_one(made):
     engine = made()
     spec = engine.one("Deployment")["spec"]

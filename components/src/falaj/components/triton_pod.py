@@ -212,6 +212,8 @@ def _triton(pod: TritonPod) -> k8s.core.v1.ContainerArgsDict:
             {"name": "metrics", "container_port": METRICS},
         ],
         "resources": resources(pod),
+        # Whoever sends requests has these seconds to learn that the pod goes; Triton resets new connections at once.
+        "lifecycle": {"pre_stop": {"sleep": {"seconds": 5}}},
         # Loading models takes minutes; only after that is silence a fault.
         "startup_probe": _probe("live", failures=60),
         "liveness_probe": _probe("live", failures=3),
