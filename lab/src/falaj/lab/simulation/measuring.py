@@ -183,12 +183,15 @@ class Replay:
         left = {
             name: self.shares[name] / self.share_sum * self.gpus - tenant.held for name, tenant in self.tenants.items()
         }
-        room = self.rooms.room({name: -gpus for name, gpus in left.items()})
+        fitting = {
+            name: [shape for shape, count in tenant.waiting.items() if count > 0 and shape[0] * shape[1] <= left[name]]
+            for name, tenant in self.tenants.items()
+        }
+        # Most of the time nobody is below its share, and the nodes need not be gone through.
+        room = self.rooms.room({name: -gpus for name, gpus in left.items()}) if any(fitting.values()) else {}
         for name, tenant in self.tenants.items():
-            waiting = [shape for shape, count in tenant.waiting.items() if count > 0]
-            fitting = [shape for shape in waiting if shape[0] * shape[1] <= left[name]]
-            tenant.below.see(so=bool(fitting))
-            tenant.below_with_room.see(so=any(fits(shape, room) for shape in fitting))
+            tenant.below.see(so=bool(fitting[name]))
+            tenant.below_with_room.see(so=any(fits(shape, room) for shape in fitting[name]))
 
 
 def measure(
