@@ -73,21 +73,21 @@ def rules_spec(service: str, namespace: str, promise: Promise, *, may_sleep: boo
         for metric, query in ((QUEUE_METRIC, queue_query), *([(GPU_METRIC, gpu_query)] if gpus else []))
     ]
     alerts = [
-        _alert(
+        alert(
             "TritonErrors",
             f"{_share_failed(pods)} > {promise.error_percent / 100:g}",
             f"more than {promise.error_percent:g} % of inferences fail",
             service,
             namespace,
         ),
-        _alert(
+        alert(
             "TritonSlow",
             f'max(nv_inference_request_summary_us{{{pods}, quantile="0.99"}}) > {promise.p99_milliseconds * 1000}',
             f"one of 100 requests takes longer than {promise.p99_milliseconds} ms",
             service,
             namespace,
         ),
-        _alert(
+        alert(
             "TritonQueueGrows",
             f"sum(nv_inference_pending_request_count{{{pods}}}) > 0"
             f" and deriv(sum(nv_inference_pending_request_count{{{pods}}})[10m:1m]) > 0",
@@ -100,7 +100,7 @@ def rules_spec(service: str, namespace: str, promise: Promise, *, may_sleep: boo
         alerts += _gpu_alerts(service, namespace)
     if not may_sleep:
         alerts.append(
-            _alert(
+            alert(
                 "TritonGone",
                 # Nobody scraped is nobody there: no figure is no reason to keep still.
                 f"(sum(up{{{pods}}}) or vector(0)) == 0",
@@ -160,7 +160,7 @@ def _gpu_alerts(service: str, namespace: str) -> list[dict[str, Any]]:
     devices = gpu_pods(service, namespace)
     used, free = (f"DCGM_FI_DEV_FB_{which}{{{devices}}}" for which in ("USED", "FREE"))
     return [
-        _alert(
+        alert(
             "TritonGpuFault",
             # Its value is the number of the last fault, 0 where there was none.
             f"max(DCGM_FI_DEV_XID_ERRORS{{{devices}}}) > 0",
@@ -169,7 +169,7 @@ def _gpu_alerts(service: str, namespace: str) -> list[dict[str, Any]]:
             namespace,
             wait="0m",
         ),
-        _alert(
+        alert(
             "TritonGpuMemoryFull",
             f"max({used} / ({used} + {free})) > {_FULL}",
             f"more than {_FULL:.0%} of a GPU's memory is in use",
@@ -192,8 +192,8 @@ def _share_failed(pods: str) -> str:
     return f"({failed} or vector(0)) / (({failed} or vector(0)) + {done} > 0)"
 
 
-def _alert(
-    alert: str,
+def alert(
+    name: str,
     expression: str,
     summary: str,
     service: str,
@@ -202,8 +202,9 @@ def _alert(
     severity: str = "warning",
     wait: str = "5m",
 ) -> dict[str, Any]:
+    """Return an alert on something about a service, after it has been so for as long as ``wait`` says."""
     return {
-        "alert": alert,
+        "alert": name,
         "expr": expression,
         "for": wait,
         "labels": {"severity": severity, **_of(service, namespace)},

@@ -17,6 +17,7 @@ from falaj.components.errors import ConfigError
 from falaj.components.refs import StoreRef, pick
 from falaj.components.regime import check_regime
 from falaj.components.serving_recorder_role import RecorderIdentity, log_writer
+from falaj.components.serving_routes import egress_rules
 from falaj.components.tenant_access import check_boundary
 from falaj.components.tenant_network import POD_IDENTITY_AGENT
 from falaj.components.triton_checks import ServedModel, TritonPod, check_ranges
@@ -115,10 +116,7 @@ def make_recorder(
         spec={
             "pod_selector": {"match_labels": chosen},
             "policy_types": ["Ingress", "Egress"],
-            "egress": [
-                {"to": [{"ip_block": {"cidr": cidr}}], "ports": [{"protocol": "TCP", "port": port}]}
-                for cidr, port in ways
-            ],
+            "egress": egress_rules(ways),
         },
         opts=opts,
     )

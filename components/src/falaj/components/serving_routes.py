@@ -5,7 +5,7 @@ their certificates; Envoy Gateway is told the same by a policy of its own.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,6 +112,11 @@ def ingress_rules(access: Access, metrics_namespace: str) -> list[k8s.networking
             "ports": [{"protocol": "TCP", "port": METRICS}],
         },
     ]
+
+
+def egress_rules(ways: Iterable[tuple[str, int]]) -> list[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict]:
+    """Return which address ranges pods may call, and at which port each."""
+    return [{"to": [{"ip_block": {"cidr": cidr}}], "ports": [{"protocol": "TCP", "port": port}]} for cidr, port in ways]
 
 
 def host_names(

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from falaj.components.serving_monitoring import OPERATOR
+from falaj.components.serving_monitoring import OPERATOR, alert
 from falaj.components.serving_watch import CheckedDrift, watch_labels, watch_service
 
 
@@ -70,13 +70,6 @@ def watch_rules(drift: CheckedDrift, service: str, namespace: str) -> dict[str, 
         said = "the webhook could not be told of drift"
         told.append(("ModelDriftUntold", f"falaj_drift_webhook_pending{{{pods}}} > 0", said, "15m"))
     rules = [
-        {
-            "alert": alert,
-            "expr": expression,
-            "for": wait,
-            "labels": {"severity": "warning", "namespace": namespace, "service": service},
-            "annotations": {"summary": f"{namespace}/{service}: {summary}."},
-        }
-        for alert, expression, summary, wait in told
+        alert(name, expression, summary, service, namespace, wait=wait) for name, expression, summary, wait in told
     ]
     return {"groups": [{"name": f"{service}.drift", "rules": rules}]}

@@ -7,7 +7,7 @@ import pulumi_kubernetes as k8s
 
 from falaj.components import restricted_pod
 from falaj.components.rollout_objects import NO_AWAIT
-from falaj.components.serving_routes import Access
+from falaj.components.serving_routes import Access, egress_rules
 from falaj.components.serving_watch import CheckedDrift, watch_labels, watch_service
 from falaj.components.tenant_network import NAMESPACE_NAME, POD_IDENTITY_AGENT
 from falaj.components.triton_checks import TritonPod
@@ -50,10 +50,7 @@ def make_watch(
                     "to": [{"pod_selector": {"match_labels": selector(pod)}}],
                     "ports": [{"protocol": "TCP", "port": HTTP}],
                 },
-                *(
-                    {"to": [{"ip_block": {"cidr": cidr}}], "ports": [{"protocol": "TCP", "port": port}]}
-                    for cidr, port in [*ways, (POD_IDENTITY_AGENT, 80)]
-                ),
+                *egress_rules([*ways, (POD_IDENTITY_AGENT, 80)]),
             ],
         },
         opts=opts,

@@ -13,7 +13,7 @@ from falaj.components.rollout_strategies import RolloutStrategy
 from falaj.components.serving_envoy_gateway import EnvoyGateway, make_policies
 from falaj.components.serving_monitoring import make_monitoring
 from falaj.components.serving_recorder import Recorder, make_recorder
-from falaj.components.serving_routes import host_names, ingress_rules, make_routes
+from falaj.components.serving_routes import egress_rules, host_names, ingress_rules, make_routes
 from falaj.components.serving_scaling import Autoscaling, make_scaler
 from falaj.components.serving_watch import Drift, watch_ingress, watch_mirror
 from falaj.components.serving_watch_alerts import make_watch_monitoring
@@ -301,9 +301,7 @@ def _bounds(
             "pod_selector": {"match_labels": chosen},
             "policy_types": ["Ingress", "Egress"],
             "ingress": ingress,
-            "egress": [
-                {"to": [{"ip_block": {"cidr": cidr}}], "ports": [{"protocol": "TCP", "port": 443}]} for cidr in storage
-            ],
+            "egress": egress_rules((cidr, 443) for cidr in storage),
         },
         opts=opts,
     )
