@@ -1,11 +1,17 @@
 """What tests of every part need, whatever ran before them in the same process."""
 
 import asyncio
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from falaj.lab.testing import RunningLab, temporary_lab
+
+
+def pytest_configure() -> None:
+    """Let what tests start hear Ctrl-C, which a shell that runs them in the background has all of them ignore."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -102,8 +102,23 @@ def test_an_admitted_works_pods_are_placed_or_not():
     assert (work.unplaced, work.placed, work.since, work.cost_centre) == ((8,), 8, THEN, "cc-1")
 
 
+def test_pods_that_are_still_to_be_made_ask_for_nodes_from_the_first_on():
+    (work,) = read(pod("a")).works
+    assert (work.unplaced, work.placed) == ((8, 8), 0)
+    (none_yet,) = read().works
+    assert none_yet.unplaced == ()
+
+
+def test_pods_that_have_done_their_work_are_not_missed():
+    work = workload(condition("Admitted"))
+    work["status"]["reclaimablePods"] = [{"name": "main", "count": 1}]
+    (found_work,) = read(pod("a", node="n0"), work=work).works
+    assert (found_work.unplaced, found_work.placed) == ((), 8)
+
+
 def test_a_work_that_is_its_own_pod_is_found():
     work = workload(condition("Admitted"))
+    work["status"]["admission"]["podSetAssignments"][0]["count"] = 1
     work["metadata"]["ownerReferences"] = [{"kind": "Pod", "uid": "single"}]
     (found_work,) = read(pod("single", owner="replica-set"), work=work).works
     assert found_work.unplaced == (8,)

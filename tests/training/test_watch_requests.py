@@ -87,6 +87,7 @@ def test_what_the_server_would_not_take_is_not_counted(change: dict[str, object]
         (b'{"inputs": {}}', None, "protocol"),
         (b'{"inputs": [1]}', None, "tensor"),
         (b'{"inputs": [], "parameters": []}', None, "protocol"),
+        (json.dumps({"inputs": [{**said("x", drawn(1, 1)), "parameters": []}]}).encode(), None, "tensor"),
         (VALID, len(VALID) + 1, "protocol"),
         (VALID, 0, "protocol"),
         (VALID + b"rest", len(VALID), "tensor"),

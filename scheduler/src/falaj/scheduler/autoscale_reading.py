@@ -1,7 +1,7 @@
 """Understands nodes, pods and Kueue's Workloads as the API server tells of them: pure functions of plain data."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -160,7 +160,11 @@ def works_of(
 def _admitted(
     workload: Manifest, of_owners: Mapping[str, Sequence[Manifest]], flavors: Mapping[str, PoolPolicy]
 ) -> dict[str, tuple[list[int], int]]:
-    """Return what of an admitted Workload is placed and what is not, by its pods: those that Kueue has let go."""
+    """Return what of an admitted Workload is placed and what is not, by its pods: those that Kueue has let go.
+
+    Whoever makes the pods makes one after the other. From the first on, those that are still to come ask for nodes as
+    well: work is served as a whole or not at all.
+    """
     pools: dict[str, PoolPolicy] = {}
     for assignment in workload["status"]["admission"]["podSetAssignments"]:
         for resource, flavor in (assignment.get("flavors") or {}).items():
@@ -169,15 +173,38 @@ def _admitted(
     owners = [owner["uid"] for owner in workload["metadata"].get("ownerReferences", [])]
     pods = {pod["metadata"]["uid"]: pod for owner in owners for pod in of_owners.get(owner, ())}
     parts: dict[str, tuple[list[int], int]] = {pool.name: ([], 0) for pool in pools.values()}
+    present: Counter[str] = Counter()
     for pod in pods.values():
-        pod_set = (pod["metadata"].get("labels") or {}).get("kueue.x-k8s.io/podset", "")
-        pool = pools.get(pod_set) or next(iter(pools.values()), None)
+        told = (pod["metadata"].get("labels") or {}).get("kueue.x-k8s.io/podset", "")
+        pod_set = told if told in pools else next(iter(pools), "")
+        pool = pools.get(pod_set)
         units = units_of(pod, pool.resource) if pool else 0
-        if not pool or not units or pod["spec"].get("schedulingGates") or pod["metadata"].get("deletionTimestamp"):
+        if not pool or not units:
+            continue
+        present[pod_set] += 1
+        if pod["spec"].get("schedulingGates") or pod["metadata"].get("deletionTimestamp"):
             continue
         unplaced, placed = parts[pool.name]
         parts[pool.name] = (unplaced, placed + units) if pod["spec"].get("nodeName") else ([*unplaced, units], placed)
+    begun = any(unplaced or placed for unplaced, placed in parts.values())
+    for pod_set, missing in (_counts(workload) - present).items():
+        if pod_set in pools and begun:
+            unplaced, placed = parts[pools[pod_set].name]
+            units = units_of(_template(workload, pod_set), pools[pod_set].resource)
+            parts[pools[pod_set].name] = ([*unplaced, *[units] * missing], placed)
     return parts
+
+
+def _counts(workload: Manifest) -> Counter[str]:
+    """Return how many pods of each set an admitted Workload is to have, without those that have done their work."""
+    status = workload["status"]
+    counts = Counter({each["name"]: each.get("count", 0) for each in status["admission"]["podSetAssignments"]})
+    counts.subtract({each["name"]: each["count"] for each in status.get("reclaimablePods") or []})
+    return counts
+
+
+def _template(workload: Manifest, pod_set: str) -> Manifest:
+    return next((each["template"] for each in workload["spec"]["podSets"] if each["name"] == pod_set), {"spec": {}})
 
 
 def _without_nodes(
@@ -262,7 +289,7 @@ def keep_workload(workload: Manifest) -> Manifest | None:
     return {
         "metadata": _only(meta, "uid", "name", "namespace", "creationTimestamp", "ownerReferences", "labels"),
         "spec": _only(spec, "queueName", "priorityClassRef", "active") | {"podSets": pod_sets},
-        "status": _only(workload.get("status", {}), "conditions", "admission"),
+        "status": _only(workload.get("status", {}), "conditions", "admission", "reclaimablePods"),
     }
 
 

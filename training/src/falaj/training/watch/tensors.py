@@ -112,6 +112,8 @@ def encoded(tensors: Mapping[str, Tensor]) -> tuple[bytes, int]:
 def _tensors(told: list[Any], binary: memoryview) -> Iterator[tuple[str, Tensor]]:
     for each in told:
         shape, datatype, parameters = each["shape"], each["datatype"], each.get("parameters", {})
+        if not isinstance(parameters, dict):
+            raise UnreadableError("tensor")
         if "shared_memory_region" in parameters:
             raise UnreadableError("shared-memory")
         if datatype not in NUMBERS and datatype != TEXT:
