@@ -21,7 +21,7 @@ class ImageAt:
 
     repository: str
     tag: str
-    """Tag, followed by the digest where one is known: ``v0.17.0@sha256:...``."""
+    """Tag, followed by the digest where one is known: ``v0.17.1@sha256:...``."""
 
 
 @dataclass(frozen=True)

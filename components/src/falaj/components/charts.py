@@ -74,7 +74,7 @@ def chart_versions(field: str, names: list[str], given: Mapping[str, str]) -> di
             remedy = f"must be left out; versions may be named for {_list(pinned)}"
             raise ConfigError(f"{field}.{name}", version, remedy)
         if not _VERSION.fullmatch(version):
-            raise ConfigError(f"{field}.{name}", version, "must be one version, such as 0.17.0 or v0.19.3")
+            raise ConfigError(f"{field}.{name}", version, "must be one version, such as 0.17.1 or v0.19.3")
     chosen = {name: given.get(name, version) for name, version in pinned.items()}
     for name, version in chosen.items():
         if version is None:
