@@ -28,6 +28,8 @@ def told(args: mocks.MockResourceArgs) -> dict[str, Any]:
     outputs.update(VAULT_TELLS.get(kind, {}))
     if args.typ == "kubernetes:core/v1:Secret":
         outputs["data"] = {"token": base64.b64encode(b"reviewer").decode()}
+    if args.typ == "aws:kms/key:Key":
+        outputs["arn"] = f"arn:aws:kms:me-central-1:123456789012:key/{args.name}"
     if args.typ == "aws:eks/cluster:Cluster":
         outputs["endpoint"] = "https://eks.example"
         outputs["certificateAuthority"] = {"data": base64.b64encode(b"PEM").decode()}

@@ -1,5 +1,7 @@
 """Crypto-shredding: what a key decides upon is found in what Pulumi keeps of a stack."""
 
+import json
+
 import pytest
 
 from falaj.components import ConfigError
@@ -134,8 +136,19 @@ def test_a_tenant_s_keys_are_those_of_its_component_in_vault_and_those_named_aft
     )
     (data,) = data_under(RESOURCES, transit)
     assert data.place == "prod-transit/vision"
-    with_key = keys_of_tenant([*RESOURCES, key("tenant-vision", "k4")], "vision")
-    assert [found.identifier for found in with_key] == [ARN + "k4", "prod-transit/vision"]
+    for purpose in ("tenant-vision", "sealing-vision"):
+        with_key = keys_of_tenant([*RESOURCES, key(purpose, "k4")], "vision")
+        assert [found.identifier for found in with_key] == [ARN + "k4", "prod-transit/vision"]
+
+
+def test_the_models_that_a_tenant_s_roles_open_with_a_key_go_with_it():
+    sealing = key("sealing-vision", "k5")
+    of_tenant = {"StringEquals": {"kms:EncryptionContext:tenant": "vision"}}
+    opened = {"Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": ARN + "k5", "Condition": of_tenant}
+    policy = json.dumps({"Statement": [opened]})
+    grant = resource("aws:iam/rolePolicy:RolePolicy", "vision-reach-serve", parent=TENANT["urn"], policy=policy)
+    (found,) = data_under([*RESOURCES, sealing, grant], *kms_keys([sealing]))
+    assert (found.what, found.place, found.key) == ("published models", "vision", "sealing-vision")
 
 
 def test_a_key_that_pulumi_is_about_to_delete_is_none_of_the_stack():

@@ -229,7 +229,7 @@ def test_it_takes_the_key_from_a_residency_key(run, engine, providers):
 
     run(program)
     (rule,) = engine.one("BucketServerSideEncryptionConfiguration")["rules"]
-    assert rule["applyServerSideEncryptionByDefault"]["kmsMasterKeyId"].endswith(":key-key")
+    assert rule["applyServerSideEncryptionByDefault"]["kmsMasterKeyId"].endswith(":key/key-key")
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,7 @@ def test_administrators_make_what_wants_the_key_of_its_maker():
     without_them = {each["Sid"] for each in allowed(policy) if "ArnNotEquals" in each.get("Condition", {})}
     assert without_them == {
         *("UseThroughS3", "UseForClusterSecrets", "UseThroughEcr", "ReadTrails", "UseThroughSns", "UseThroughSqs"),
-        *("UseThroughSecretsManager", "UseThroughSsm", "UseForFirewalls", "UnsealVault"),
+        *("UseThroughSecretsManager", "UseThroughSsm", "UseForFirewalls", "UnsealVault", "SealForTenants"),
     }
 
 
@@ -228,6 +228,16 @@ def test_named_users_replace_the_account():
 def test_who_imports_material_is_an_administrator():
     assert "kms:ImportKeyMaterial" in statement(key_policy(REGIME, [KeyUse.S3], imported=True), "Administer")["Action"]
     assert "kms:ImportKeyMaterial" not in statement(key_policy(REGIME, [KeyUse.S3]), "Administer")["Action"]
+
+
+def test_a_key_of_sealed_models_makes_and_opens_data_keys_of_a_tenant_and_nothing_else():
+    use = statement(key_policy(REGIME, [KeyUse.SEALED_MODELS], [KEEPER]), "SealForTenants")
+    assert use["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+    assert use["Condition"] == {
+        "StringEquals": {"aws:RequestedRegion": "me-central-1"},
+        "Null": {"kms:EncryptionContext:tenant": "false"},
+        "ArnNotEquals": {"aws:PrincipalArn": [KEEPER]},
+    }
 
 
 def test_a_vault_s_role_uses_its_key_directly_in_the_home_region():

@@ -29,7 +29,7 @@ def test_the_key_rotates_and_stays_in_one_region(run, engine, providers):
     }
     assert json.loads(key["policy"]) == key_policy(REGIME, [KeyUse.S3])
     assert engine.one("Alias")["name"] == "alias/test/datasets"
-    assert ref == {"arn": "arn:aws:mock:me-central-1:123456789012:datasets-key", "classification": "restricted"}
+    assert ref == {"arn": "arn:aws:kms:me-central-1:123456789012:key/datasets-key", "classification": "restricted"}
 
 
 def test_named_administrators_and_users_are_in_the_policy(run, engine, providers):

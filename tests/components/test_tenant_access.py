@@ -101,6 +101,27 @@ def test_folders_are_listed_below_the_prefix_and_keys_used_through_s3_of_the_hom
     }
 
 
+def test_published_models_are_opened_by_who_reads_and_sealed_by_who_writes_for_this_tenant_alone(
+    run, engine, providers
+):
+    sealing = {**KEY, "arn": "arn:aws:kms:me-central-1:123456789012:key/sealing"}
+    stores = [{**ACCESS["stores"][0], "sealing_key": sealing}]
+    run(lambda: Tenant("vision", {**ARGS, "access": {**ACCESS, "stores": stores}}, providers()).namespace)
+    for stage, actions in (("serve", ["kms:Decrypt"]), ("train", ["kms:Decrypt", "kms:GenerateDataKey"])):
+        (policy,) = [args.inputs["policy"] for args in engine.made if args.name == f"vision-reach-{stage}"]
+        (found,) = [each for each in json.loads(policy)["Statement"] if each["Resource"] == sealing["arn"]]
+        assert found["Action"] == actions
+        assert found["Condition"] == {"StringEquals": {"kms:EncryptionContext:tenant": "vision"}}
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_sealing_key_below_the_store_is_refused(run, providers, later):
+    level = pulumi.Output.from_input("internal") if later else "internal"
+    stores = [{**ACCESS["stores"][0], "sealing_key": {**KEY, "classification": level}}]
+    with pytest.raises(ValueError, match=r"access\.stores\[0\]\.sealing_key must be a key classified restricted"):
+        run(lambda: Tenant("vision", {**ARGS, "access": {**ACCESS, "stores": stores}}, providers()).namespace)
+
+
 def test_a_store_may_say_which_stages_read_and_which_write(run, engine, providers):
     stores = [{**ACCESS["stores"][0], "readers": ["train"], "writers": ["serve"]}]
     run(lambda: Tenant("vision", {**ARGS, "access": {**ACCESS, "stores": stores}}, providers()).namespace)

@@ -55,6 +55,7 @@ DIRECT = {
     KeyUse.EKS: ("kms:Encrypt", {}),
     KeyUse.NETWORK_FIREWALL: ("kms:DescribeKey", {}),
     KeyUse.VAULT_SEAL: ("kms:Decrypt", {}),
+    KeyUse.SEALED_MODELS: ("kms:Decrypt", {"kms:EncryptionContext:tenant": "vision"}),
 }
 # Uses by a service's own principal: its name, what it asks, for which resource of ours, in which encryption context.
 BY_SERVICE = {

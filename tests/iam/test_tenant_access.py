@@ -104,6 +104,31 @@ def test_the_store_s_key_is_used_through_s3_of_the_home_region_for_the_store(iam
     assert not uses("kms:CreateGrant")
 
 
+@pytest.mark.parametrize("writes", [False, True], ids=["reads", "writes"])
+def test_published_models_are_opened_and_by_writers_sealed_as_this_tenant_s_alone(iam, writes):
+    folders = [Folder(BUCKET, OTHER_KEY, writes, KEY)]
+    who, sealed = role("vision-identity-serve"), key_policy(REGIME, [KeyUse.SEALED_MODELS])
+
+    def asks(action, region=HOME, **context):
+        return iam.decide(
+            who.arn,
+            action,
+            KEY,
+            account=ACCOUNT,
+            identity_policies=[pod_permissions(REGIME, "vision", folders)],
+            resource_policy=sealed,
+            context=who.context | {"aws:RequestedRegion": region} | context,
+        )
+
+    own = {"kms:EncryptionContext:tenant": "vision", "kms:EncryptionContext:model": "detector"}
+    assert asks("kms:Decrypt", **own)
+    assert bool(asks("kms:GenerateDataKey", **own)) is writes
+    assert not asks("kms:Decrypt", **own | {"kms:EncryptionContext:tenant": "speech"})
+    assert not asks("kms:Decrypt")
+    assert not asks("kms:Decrypt", region=ELSEWHERE, **own)
+    assert not asks("kms:Encrypt", **own)
+
+
 GUARD = guard_policy(RegionGuardMode.PERMISSION_BOUNDARY, REGIME, "prod-region-guard")
 THROUGH_S3 = {
     "kms:ViaService": f"s3.{HOME}.amazonaws.com",

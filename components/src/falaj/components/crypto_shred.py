@@ -20,8 +20,9 @@ _ALIAS = "aws:kms/alias:Alias"
 _TRANSIT_KEY = "vault:transit/secretBackendKey:SecretBackendKey"
 _VAULT = "aws:backup/vault:Vault"
 _GRANT = "aws:iam/rolePolicy:RolePolicy"
-_OWN = ("{0}", "tenant-{0}", "bucket-{0}", "files-{0}")
-"""Purposes of the KMS keys that are a tenant's own; the platform names a store's key ``bucket-<purpose>``."""
+_OWN = ("{0}", "tenant-{0}", "bucket-{0}", "files-{0}", "sealing-{0}")
+"""Purposes of the KMS keys that are a tenant's own, as the platform names them: a store's ``bucket-<purpose>``, that of
+a tenant's published models ``sealing-<tenant>``."""
 
 
 class KeyKind(StrEnum):
@@ -158,8 +159,7 @@ def keys_of_tenant(resources: Sequence[State], tenant: str) -> list[ShreddableKe
 def tenants_under(resources: Sequence[State], key: ShreddableKey) -> list[str]:
     """Return the tenants whose roles may use a KMS key: each has a folder under it that goes with it."""
     components = _tenants(resources)
-    grants = (each for each in resources if each["type"] == _GRANT and each.get("parent") in components)
-    return sorted({components[each["parent"]] for each in grants if key.identifier in _granted(each)})
+    return sorted({components[each["parent"]] for each in _grants(resources) if key.identifier in _granted(each)})
 
 
 def shared_with(resources: Sequence[State], tenant: str, own: Sequence[ShreddableKey]) -> list[ShreddableKey]:
@@ -181,6 +181,9 @@ def data_under(resources: Sequence[State], key: ShreddableKey) -> list[Data]:
         resource.get("id"): _tags(resource) for resource in resources if resource["type"] == "aws:s3/bucket:Bucket"
     }
     found: dict[tuple[str, str], Data] = {}
+    for tenant in _sealed_for(resources, key):
+        what, note = "published models", "a pod that has opened one serves on until it ends"
+        found[what, tenant] = Data(what, tenant, key.classification, key.purpose, note)
     for resource in resources:
         if resource["type"].startswith(("aws:kms/", "falaj:", "pulumi:")):
             continue
@@ -239,10 +242,27 @@ def _tenants(resources: Sequence[State]) -> dict[str, str]:
     }
 
 
+def _sealed_for(resources: Sequence[State], key: ShreddableKey) -> set[str]:
+    """Return the tenants whose roles open data keys under a key: what these seal lies in stores under other keys."""
+    statements = [each for grant in _grants(resources) for each in _statements(grant)]
+    conditions = [each.get("Condition", {}) for each in statements if each.get("Resource") == key.identifier]
+    named = (each.get("StringEquals", {}).get("kms:EncryptionContext:tenant") for each in conditions)
+    return {str(tenant) for tenant in named if tenant}
+
+
+def _grants(resources: Sequence[State]) -> list[State]:
+    """Return the policies of tenants' roles."""
+    components = _tenants(resources)
+    return [each for each in resources if each["type"] == _GRANT and each.get("parent") in components]
+
+
+def _statements(grant: State) -> list[dict[str, Any]]:
+    return json.loads(grant["inputs"]["policy"])["Statement"]
+
+
 def _granted(grant: State) -> set[str]:
     """Return what a role's policy names as resources."""
-    statements = json.loads(grant["inputs"]["policy"])["Statement"]
-    named = (each.get("Resource", []) for each in statements)
+    named = (each.get("Resource", []) for each in _statements(grant))
     return {str(one) for each in named for one in (each if isinstance(each, list) else [each])}
 
 

@@ -56,6 +56,8 @@ class KeyUse(StrEnum):
     """Firewalls, their policies and rule groups."""
     VAULT_SEAL = "vault-seal"
     """Auto-unseal of a Vault, whose role uses the key directly: the only use of its key, for named users."""
+    SEALED_MODELS = "sealed-models"
+    """Published models, which pods seal and open directly, as a tenant's: the encryption context has to name one."""
 
 
 def statements_of(use: KeyUse, regime: Regime, users: _Users = (), administrators: Sequence[str] = ()) -> _Statements:
@@ -203,6 +205,20 @@ def _for_vault_seal(regime: Regime, users: _Users) -> _Statements:
     ]
 
 
+def _for_sealed_models(regime: Regime, users: _Users) -> _Statements:
+    """Pods call KMS for data keys themselves; IAM says of each role for which tenant it may.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-encryption-context
+    """
+    condition = {
+        "StringEquals": {"aws:RequestedRegion": regime["home_region"]},
+        "Null": {"kms:EncryptionContext:tenant": "false"},
+    }
+    return [
+        _allow("SealForTenants", {"AWS": _callers(regime, users)}, ["kms:Decrypt", "kms:GenerateDataKey"], condition)
+    ]
+
+
 _STATEMENTS: dict[KeyUse, Callable[[Regime, _Users], _Statements]] = {
     KeyUse.S3: _through("S3", "s3"),
     KeyUse.EKS: _for_eks,
@@ -228,6 +244,7 @@ _STATEMENTS: dict[KeyUse, Callable[[Regime, _Users], _Statements]] = {
     KeyUse.SSM: _through("Ssm", "ssm"),
     KeyUse.NETWORK_FIREWALL: _for_network_firewall,
     KeyUse.VAULT_SEAL: _for_vault_seal,
+    KeyUse.SEALED_MODELS: _for_sealed_models,
 }
 
 

@@ -30,6 +30,8 @@ class StoreAccess(TypedDict):
     """The store: ``ref`` of a ``DataStore``."""
     key: pulumi.Input[KeyRef]
     """Key of the store: ``ref`` of its ``ResidencyKey``."""
+    sealing_key: NotRequired[pulumi.Input[KeyRef]]
+    """Key of the tenant's published models: ``ref`` of a ``ResidencyKey`` used by ``sealed-models``. Default: none."""
     readers: NotRequired[list[str]]
     """Stages that read: members of ``PipelineStage``. Default: the tenant's among ``evaluate`` and ``serve``."""
     writers: NotRequired[list[str]]
@@ -54,6 +56,7 @@ class Folder:
     bucket_arn: str
     key_arn: str
     writes: bool
+    sealing_key_arn: str | None = None
 
 
 def check_access(
@@ -73,12 +76,13 @@ def check_access(
                     raise ConfigError(f"{here}.{kind}", str(stage), remedy)
         if both := sorted(set(named["readers"]) & set(named["writers"])):
             raise ConfigError(f"{here}.readers", both[0], "must be others than the writers, who read anyway")
-        store, key = each["store"], each["key"]
+        store = each["store"]
         if isinstance(store, Mapping) and isinstance(store["classification"], str):
             _check_cleared(here, store["classification"], classification)
-            if isinstance(key, Mapping):
-                # At once where both are known; the policy's text asks again when they are.
-                key_arn(f"{here}.key", key, Classification(store["classification"]))
+            for name, key in (("key", each["key"]), ("sealing_key", each.get("sealing_key"))):
+                if isinstance(key, Mapping):
+                    # At once where both are known; the policy's text asks again when they are.
+                    key_arn(f"{here}.{name}", key, Classification(store["classification"]))
 
 
 def check_boundary(field: str, boundary: pulumi.Input[str]) -> pulumi.Input[str]:
@@ -166,7 +170,8 @@ def pod_permissions(regime: Regime, tenant: str, folders: Sequence[Folder]) -> d
     """Return what a stage may do: with the tenant's folder of each store, and through S3 with the store's key.
 
     Stores have S3 bucket keys, whose encryption context is the bucket and not the object, so that the key alone cannot
-    tell folders apart; both forms are named, and the objects' ARNs bound what is reached.
+    tell folders apart; both forms are named, and the objects' ARNs bound what is reached. Data keys of published models
+    have the tenant in their context: KMS itself tells tenants apart, also under a key that they share.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
     """
     statements: list[dict[str, Any]] = []
@@ -183,6 +188,9 @@ def pod_permissions(regime: Regime, tenant: str, folders: Sequence[Folder]) -> d
             _allow([*_READ, *(_WRITE if folder.writes else [])], objects),
             _allow(keys, folder.key_arn, through_s3),
         ]
+        if folder.sealing_key_arn:
+            of_tenant = {"StringEquals": {"kms:EncryptionContext:tenant": tenant}}
+            statements.append(_allow(keys, folder.sealing_key_arn, of_tenant))
     return document(*statements)
 
 
@@ -203,19 +211,22 @@ def _writes(access: StoreAccess, stage: PipelineStage) -> bool | None:
 
 def _folder(
     field: str, access: StoreAccess, writes: bool, classification: Classification
-) -> pulumi.Output[tuple[str, str, bool]]:
-    def known(values: list[str]) -> tuple[str, str, bool]:
-        bucket, store_level, key, key_level = values
+) -> pulumi.Output[tuple[str, str, bool, str | None]]:
+    keys = [each for each in ("key", "sealing_key") if each in access]
+
+    def known(values: list[str]) -> tuple[str, str, bool, str | None]:
+        bucket, store_level, *of_keys = values
         _check_cleared(field, store_level, classification)
-        if not reaches(Classification(key_level), Classification(store_level)):
-            raise ConfigError(f"{field}.key", key_level, f"must be a key classified {store_level} or higher")
-        return bucket, key, writes
+        for name, key_level in zip(keys, of_keys[1::2], strict=True):
+            if not reaches(Classification(key_level), Classification(store_level)):
+                raise ConfigError(f"{field}.{name}", key_level, f"must be a key classified {store_level} or higher")
+        key, *sealing = of_keys[::2]
+        return bucket, key, writes, sealing[0] if sealing else None
 
     return pulumi.Output.all(
         pick(access["store"], "arn"),
         pick(access["store"], "classification"),
-        pick(access["key"], "arn"),
-        pick(access["key"], "classification"),
+        *(pick(access[name], member) for name in keys for member in ("arn", "classification")),
     ).apply(known)
 
 
