@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import pulumi
 
 from falaj.components import (
-    Autoscaling,
     Cluster,
     ClusterAddon,
     ClusterArgs,
-    DataStore,
     GpuNodePool,
     GpuQueues,
     KeyRef,
@@ -22,11 +20,10 @@ from falaj.components import (
     SecretsVault,
     Tenant,
     TritonService,
-    TritonServiceArgs,
 )
 from foundation import Foundation, Site, lay_foundation
 from platform_config import AddonConfig, PlatformConfig
-from serving_config import ServiceConfig
+from serving import make_services
 from sharing import Ground, make_operators, make_pools, make_queues, make_schedulers, make_tenants
 from targets import Providers
 
@@ -114,12 +111,7 @@ def compose(config: PlatformConfig, providers: Providers) -> Platform:
     queues = make_queues(ground, pools, make_operators(ground))
     make_schedulers(ground, pools, queues)
     tenants = make_tenants(ground, queues)
-    # Pods wait for nodes, so the wait for them begins when the nodes are there.
-    after_nodes = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=list(pools.values()))
-    services = {
-        service.name: _service(service, tenants[service.tenant], foundation.stores[service.models], after_nodes)
-        for service in config.services
-    }
+    services = make_services(ground, pools, tenants)
     return Platform(foundation, cluster, vault, pools, queues, tenants, services)
 
 
@@ -153,28 +145,3 @@ def _cluster(
 
 def _addon(addon: AddonConfig) -> ClusterAddon:
     return {"name": addon.name, "version": addon.version} if addon.version else {"name": addon.name}
-
-
-def _service(service: ServiceConfig, tenant: Tenant, models: DataStore, opts: pulumi.ResourceOptions) -> TritonService:
-    args: TritonServiceArgs = {
-        "tenant": tenant.ref,
-        "image": service.image,
-        # Each tenant has its own folder of the bucket.
-        "model_repository": pulumi.Output.concat("s3://", models.bucket, "/", tenant.namespace),
-        "tier": service.tier,
-        "gpus": service.gpus,
-        "cpus": service.cpus,
-        "memory": service.memory,
-        "monitoring": service.monitoring,
-    }
-    if service.pool:
-        args["pool"] = service.pool
-    if service.replicas is not None:
-        args["replicas"] = service.replicas
-    if service.autoscaling:
-        args["autoscaling"] = cast(Autoscaling, service.autoscaling.model_dump(exclude_none=True))
-    if service.gateway:
-        args["gateway"] = service.gateway
-    if service.client_names:
-        args["client_names"] = service.client_names
-    return TritonService(service.name, args, opts)

@@ -22,6 +22,9 @@ def key_plan(config: PlatformConfig) -> dict[str, tuple[list[KeyUse], Classifica
     for system in config.file_systems:
         of_kind = KeyUse.EFS if system.kind is FileSystemKind.HOME else KeyUse.FSX
         plan[f"files-{system.name}"] = ([of_kind], system.classification)
+    for tenant in config.tenants:
+        if tenant.publishes:
+            plan[sealing_key(tenant.name)] = ([KeyUse.SEALED_MODELS], tenant.classification)
     if config.registry:
         plan["images"] = ([KeyUse.ECR], config.classification)
     if config.records:
@@ -31,6 +34,11 @@ def key_plan(config: PlatformConfig) -> dict[str, tuple[list[KeyUse], Classifica
     for level in backed_up(config):
         plan[f"backup-{level}"] = ([KeyUse.BACKUP], level)
     return plan
+
+
+def sealing_key(tenant: str) -> str:
+    """Return the purpose of the key that seals and opens a tenant's published models."""
+    return f"sealing-{tenant}"
 
 
 def backed_up(config: PlatformConfig) -> list[Classification]:

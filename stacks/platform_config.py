@@ -17,6 +17,7 @@ from falaj.components import (
     StoreKind,
     Upstream,
 )
+from falaj.components.triton_checks import check_ranges
 from section import Name, Section
 from serving_config import ServiceConfig
 from sharing_config import (
@@ -93,10 +94,17 @@ class NetworkConfig(Section):
     cidr: str
     zones: list[str]
     reserved_cidrs: list[str] = []
+    # Of S3 in the home region: a gateway endpoint leads there, but network policies of pods have to name addresses.
+    storage_cidrs: list[str] = []
     allowed_domains: list[str] = []
     placement_zone: str | None = None
     protected: bool = False
     flow_log_days: int | None = None
+
+    @field_validator("storage_cidrs")
+    @classmethod
+    def _storage_is_not_everywhere(cls, value: list[str]) -> list[str]:
+        return check_ranges("ranges", value)
 
 
 class MemberConfig(Section):
@@ -249,20 +257,27 @@ class PlatformConfig(Section):
     @classmethod
     def _services_fit(cls, value: list[ServiceConfig], info: ValidationInfo) -> list[ServiceConfig]:
         """Refuse a service whose tenant, pool or store does not exist, or whose tenant's share is too small."""
-        if not {"tenants", "pools", "stores"} <= info.data.keys():
+        if not {"tenants", "pools", "stores", "network"} <= info.data.keys():
             return value  # What it would be compared with is wrong already, and said so.
-        shares = {tenant.name: tenant.gpus for tenant in info.data["tenants"]}
+        tenants = {tenant.name: tenant for tenant in info.data["tenants"]}
+        left = {tenant.name: tenant.gpus for tenant in info.data["tenants"]}
         pools = {pool.name: pool.gpu for pool in info.data["pools"]}
-        stores = [store.purpose for store in info.data["stores"]]
+        stores = {store.purpose: store.kind for store in info.data["stores"]}
         for service in value:
-            _among("tenant", service.name, service.tenant, list(shares))
-            _among("models", service.name, service.models, stores)
-            if service.pool is not None:
-                fitting = [name for name, gpu in pools.items() if gpu or not service.gpus]
-                _among("pool", service.name, service.pool, fitting)
-            shares[service.tenant] -= service.most_gpus
-            if shares[service.tenant] < 0:
-                raise ValueError(f"{service.name} needs {-shares[service.tenant]} GPUs more than {service.tenant} has")
+            _among("tenant", service.name, service.tenant, list(tenants))
+            tenant = tenants[service.tenant]
+            _among("models", service.name, service.models, list(stores))
+            _among("serviceAccount", service.name, service.service_account, tenant.accounts)
+            fitting = [name for name, gpu in pools.items() if gpu or not service.gpus]
+            _among("pool", service.name, service.pool, fitting)
+            if service.published is not None:
+                _published_fits(service, tenant, stores, info.data["network"])
+            if service.drift is not None:
+                _among("drift.samples", service.name, service.drift.samples, tenant.stores)
+                _among("drift.serviceAccount", service.name, service.drift.service_account, tenant.accounts)
+            left[service.tenant] -= service.most_gpus
+            if left[service.tenant] < 0:
+                raise ValueError(f"{service.name} needs {-left[service.tenant]} GPUs more than {service.tenant} has")
         return value
 
 
@@ -302,6 +317,20 @@ def _line(path: Sequence[int | str], kind: str, message: str) -> str:
     return f"{NAMESPACE}:{where} {said or message.removeprefix('Value error, ').removeprefix('Input ')}"
 
 
-def _among(word: str, service: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
+def _published_fits(
+    service: ServiceConfig, tenant: TenantConfig, stores: Mapping[str, StoreKind], network: NetworkConfig
+) -> None:
+    """Refuse a published model that its pods could not fetch, or from a store in which versions are not locked."""
+    locked = [name for name in tenant.stores if stores.get(name) is StoreKind.MODEL_ARTIFACTS]
+    if service.models not in locked:
+        remedy = f"must be a store of the kind {StoreKind.MODEL_ARTIFACTS} among the stores of {tenant.name}"
+        raise ValueError(f"{service.name}: models {remedy}: {', '.join(locked) or 'none'} (got {service.models})")
+    if not tenant.publishes:
+        raise ValueError(f"{service.name}: published needs publishes: true of {tenant.name}, whose key seals them")
+    if not network.storage_cidrs:
+        raise ValueError(f"{service.name}: published needs falaj:network.storageCidrs, the addresses of S3 (got none)")
+
+
+def _among(word: str, service: str, value: str | None, known: Sequence[str]) -> None:
+    if value is not None and value not in known:
         raise ValueError(f"{service}: {word} {value} is not one of {', '.join(known) or 'none'}")

@@ -30,10 +30,13 @@ from falaj.components import (
     SecretsVault,
     Share,
     SlaScheduler,
+    StoreAccess,
+    StoreKind,
     Tenant,
     TenantAdmission,
     TenantArgs,
 )
+from key_plan import sealing_key
 from platform_config import PlatformConfig, Target
 from sharing_config import AutoscaledPoolConfig, DepartmentConfig, NeedsConfig, PoolConfig, ShareConfig, TenantConfig
 
@@ -272,9 +275,14 @@ def _tenant(tenant: TenantConfig, ground: Ground, queues: GpuQueues) -> TenantAr
         args["access"] = {
             "cluster": ground.cluster.ref,
             "regime": ground.regime,
-            "stores": [
-                {"store": ground.stores[store].ref, "key": ground.keys[f"bucket-{store}"].ref}
-                for store in tenant.stores
-            ],
+            "stores": [_reached(store, tenant, ground) for store in tenant.stores],
         }
     return args
+
+
+def _reached(store: str, tenant: TenantConfig, ground: Ground) -> StoreAccess:
+    reached: StoreAccess = {"store": ground.stores[store].ref, "key": ground.keys[f"bucket-{store}"].ref}
+    kinds = {each.purpose: each.kind for each in ground.config.stores}
+    if tenant.publishes and kinds[store] is StoreKind.MODEL_ARTIFACTS:
+        reached["sealing_key"] = ground.keys[sealing_key(tenant.name)].ref
+    return reached

@@ -87,7 +87,10 @@ class DepartmentConfig(Section):
 
 
 class TenantConfig(Section):
-    """A team with its share; ``gpus`` bounds what it has at once, what it borrows included."""
+    """A team with its share; ``gpus`` bounds what it has at once, what it borrows included.
+
+    One that ``publishes`` models has a key of its own, which seals them in its stores of models.
+    """
 
     name: Name
     owner: str
@@ -105,8 +108,14 @@ class TenantConfig(Section):
     stages: dict[PipelineStage, list[Name]] = {}
     data: list[Classification] = []
     stores: list[Name] = []
+    publishes: bool = False
     uid: int | None = Field(default=None, ge=1)
     budget: BudgetConfig | None = None
+
+    @property
+    def accounts(self) -> list[str]:
+        """All its service accounts, of a stage or of none."""
+        return [*self.service_accounts, *(account for of_stage in self.stages.values() for account in of_stage)]
 
     @field_validator("shares")
     @classmethod

@@ -1,7 +1,9 @@
 """The whole platform of each environment, against a stand-in for the engine."""
 
 import json
+import re
 from collections import Counter
+from pathlib import Path
 
 import pulumi
 import pytest
@@ -204,3 +206,139 @@ def test_a_small_model_that_is_seldom_asked_is_served_on_cpus_and_sleeps_between
     assert pod["containers"][0]["resources"]["limits"] == {"memory": "16Gi"}
     (scaled,) = (args.inputs["spec"] for args in made if args.typ.endswith(":ScaledObject"))
     assert (scaled["minReplicaCount"], scaled["maxReplicaCount"]) == (0, 2)
+
+
+def named(made, name):
+    """Return the inputs of the one resource of a name that a provider makes."""
+    (found,) = [args.inputs for args in made if args.name == name and not args.typ.startswith("falaj:")]
+    return found
+
+
+def ways_out(policy):
+    """Return the address ranges that a network policy lets pods call."""
+    return [rule["to"][0]["ipBlock"]["cidr"] for rule in policy["spec"]["egress"]]
+
+
+SEALING = "arn:aws:kms:me-central-1:123456789012:key/sealing-vision-key"
+S3, ENDPOINTS = "198.51.100.0/24", ["10.48.192.0/22", "10.48.196.0/22", "10.48.200.0/22"]
+API_SERVER = ["10.48.0.0/19", "10.48.32.0/19", "10.48.64.0/19"]
+
+
+def test_staging_serves_a_published_model_whose_versions_take_over_by_shares(platform):
+    made, outputs = platform("staging")
+    assert outputs["services"] == {"detector": "https://detector.vision.svc"}
+    rollout = named(made, "detector-rollout")["spec"]
+    weights = [step["setWeight"] for step in rollout["strategy"]["canary"]["steps"] if "setWeight" in step]
+    assert weights == [5, 25, 50]
+    (fetch,) = rollout["template"]["spec"]["initContainers"]
+    told = dict(zip(fetch["args"][1::2], fetch["args"][2::2], strict=True))
+    assert told["--store"] == f"s3://{outputs['bucketNames']['models']}/vision"
+    assert (told["--model"], told["--tenant"], told["--key"]) == ("detector", "vision", f"aws-kms:{SEALING}")
+    assert ways_out(named(made, "detector-network-policy")) == [S3, *ENDPOINTS]
+
+
+def test_the_pods_of_a_published_model_may_read_its_store_and_open_it_as_their_tenant_s(platform):
+    made, outputs = platform("staging")
+    assert outputs["keyArns"]["sealing-vision"] == SEALING
+    granted = json.loads(named(made, "vision-reach-workload")["policy"])["Statement"]
+    (opened,) = [each for each in granted if each["Resource"] == SEALING]
+    assert opened["Condition"] == {"StringEquals": {"kms:EncryptionContext:tenant": "vision"}}
+    (read,) = [each for each in granted if "s3:GetObject" in each["Action"]]
+    assert read["Resource"].endswith("models-bucket/vision/*")
+    associated = named(made, "vision-identity-of-workload")
+    assert (associated["namespace"], associated["serviceAccount"]) == ("vision", "workload")
+    assert [name for name in outputs["keyArns"] if name.startswith("sealing-")] == ["sealing-vision"]
+
+
+def test_the_key_of_a_team_s_models_is_there_before_any_is_served_and_stays_after(platform):
+    made, outputs = platform("staging", services=[], tenants__0__stores=["datasets", "models"])
+    assert outputs["keyArns"]["sealing-vision"] == SEALING
+    granted = json.loads(named(made, "vision-reach-workload")["policy"])["Statement"]
+    assert len([each for each in granted if each["Resource"] == SEALING]) == 1, "datasets hold no published models"
+
+
+def test_what_a_strategy_decides_over_a_published_model_is_written_down_by_an_identity_that_may_do_that(platform):
+    made, _ = platform("staging", guard={})
+    assert ways_out(named(made, "detector-recorder-network-policy"))[:4] == [*API_SERVER, S3]
+    assert named(made, "detector-recorder-identity")["permissionsBoundary"].endswith(":region-guard-boundary")
+    writes = json.loads(named(made, "detector-recorder-reach")["policy"])["Statement"]
+    (put,) = [each for each in writes if each["Action"] == ["s3:PutObject"]]
+    assert put["Resource"].endswith("models-bucket/vision/detector/audit/*")
+    assert named(made, "detector-recorder-association")["serviceAccount"] == "detector-recorder"
+
+
+def test_all_that_may_be_said_of_a_service_reaches_it(platform):
+    changes = {
+        "tenants__0__stores": ["models", "scratch"],
+        "services__0__published__digest": f"sha256:{64 * 'a'}",
+        "services__0__strategy": {
+            "shadow": {"mirror": 20, "analysis": {"prometheus": "http://prometheus:9090", "windowSeconds": 90}}
+        },
+        "services__0__recorder": {"apiServerCidrs": ["172.20.0.1/32"], "everySeconds": 15},
+        "services__0__drift": {"percent": 7, "samples": "scratch", "serviceAccount": "workload"},
+        "services__0__envoyGateway": {},
+        "services__0__idempotent": True,
+        "services__0__hostnames": ["detector.example.ae"],
+        "services__0__errorPercent": 0.5,
+    }
+    made, outputs = platform("staging", **changes)
+    assert outputs["services"] == {"detector": "https://detector.example.ae"}
+    template = named(made, "detector-rollout")["spec"]["template"]
+    assert template["metadata"]["annotations"]["falaj.dev/model-digest"] == f"sha256:{64 * 'a'}"
+    (recorder,) = named(made, "detector-recorder")["spec"]["template"]["spec"]["containers"]
+    assert recorder["args"][-2:] == ["--every", "15"]
+    assert ways_out(named(made, "detector-recorder-network-policy"))[:2] == ["172.20.0.1/32", S3]
+    mirrored = named(made, "detector-http-route")["spec"]["rules"][0]["filters"]
+    assert [each["requestMirror"]["percent"] for each in mirrored] == [20, 7]
+    (watch,) = named(made, "detector-watch")["spec"]["template"]["spec"]["containers"]
+    assert f"s3://{outputs['bucketNames']['scratch']}/vision" in watch["args"]
+    retried = [args.inputs["spec"]["retry"] for args in made if args.typ.endswith(":BackendTrafficPolicy")]
+    assert all("reset" in each["retryOn"]["triggers"] for each in retried)
+    assert len(retried) == 2
+
+
+def test_the_service_of_the_component_s_page_is_one_that_staging_could_have(platform):
+    page = (Path(__file__).parents[2] / "docs/components/triton-service.md").read_text()
+    (example,) = re.findall(r"```yaml\n(falaj:services:.*?)```", page, flags=re.DOTALL)
+    made, _ = platform("staging", services=yaml.safe_load(example)["falaj:services"])
+    assert named(made, "detector-rollout")["spec"]["strategy"].keys() == {"blueGreen"}
+    assert named(made, "detector-watch")
+
+
+def test_who_says_so_has_nobody_write_down_what_a_strategy_decides(platform):
+    made, _ = platform("staging", services__0__unrecorded=True)
+    assert not [args.name for args in made if args.name.startswith("detector-recorder")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"services__0__published__fetcherImage": "falaj/serving:1"},
+            "falaj:services detector.published.fetcherImage must be an image by digest,"
+            " registry/repository@sha256:<64 hex digits> (got 'falaj/serving:1')",
+        ),
+        (
+            {"services__0__strategy__canary__keptSeconds": -1},
+            "falaj:services detector.strategy.canary.keptSeconds must be a whole number from 0 to 86400 seconds"
+            " (got -1)",
+        ),
+        (
+            {"services__0__strategy__canary__analysis__prometheus": "prometheus"},
+            "falaj:services detector.strategy.canary.analysis.prometheus must be a URL such as"
+            " http://prometheus.monitoring.svc:9090 (got 'prometheus')",
+        ),
+        (
+            {"services__0__strategy": {}},
+            "falaj:services detector.strategy must have exactly one of canary, blue_green, shadow (got [])",
+        ),
+        (
+            {"services__0__p99Milliseconds": 0},
+            "falaj:services detector.p99Milliseconds must be a whole number from 1 to 3600000 milliseconds (got 0)",
+        ),
+    ],
+)
+def test_what_the_service_refuses_is_told_in_one_line_with_the_path_of_the_configuration(platform, changes, message):
+    with pytest.raises(ConfigError) as refused:
+        platform("staging", **changes)
+    assert str(refused.value) == message

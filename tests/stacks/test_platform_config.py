@@ -119,6 +119,63 @@ def test_a_wrong_setting_is_refused_in_one_line_with_its_path(changes, message):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"services__0__published__version": None}, "falaj:services[0].published.version is missing"),
+        ({"services__0__published__colour": "blue"}, "falaj:services[0].published.colour is not a known key"),
+        (
+            {"services__0__strategy": {"canary": {"steps": [{"weight": 5}]}}},
+            "falaj:services[0].strategy.canary.analysis is missing",
+        ),
+        (
+            {"services__0__strategy__canary__steps": [{"weight": 5, "pause": 60}]},
+            "falaj:services[0].strategy.canary.steps[0].pause is not a known key",
+        ),
+        (
+            {"services__0__models": "datasets"},
+            "falaj:services detector: models must be a store of the kind model-artifacts among the stores of vision:"
+            " models (got datasets)",
+        ),
+        (
+            {"tenants__0__stores": []},
+            "falaj:services detector: models must be a store of the kind model-artifacts among the stores of vision:"
+            " none (got models)",
+        ),
+        (
+            {"tenants__0__publishes": False},
+            "falaj:services detector: published needs publishes: true of vision, whose key seals them",
+        ),
+        (
+            {"network__storageCidrs": None},
+            "falaj:services detector: published needs falaj:network.storageCidrs, the addresses of S3 (got none)",
+        ),
+        (
+            {"network__storageCidrs": ["0.0.0.0/0"]},
+            "falaj:network.storageCidrs ranges must be endpoints' addresses, at most a /16 each (got '0.0.0.0/0')",
+        ),
+        (
+            {"services__0__serviceAccount": "server"},
+            "falaj:services detector: serviceAccount server is not one of workload",
+        ),
+        (
+            {"services__0__drift": {"serviceAccount": "watcher"}},
+            "falaj:services detector: drift.serviceAccount watcher is not one of workload",
+        ),
+        (
+            {"services__0__drift": {"samples": "attic"}},
+            "falaj:services detector: drift.samples attic is not one of models",
+        ),
+        # While one version takes over, the pods of both are there.
+        ({"services__0__replicas": 5}, "falaj:services detector needs 2 GPUs more than vision has"),
+    ],
+)
+def test_what_is_wrong_about_a_published_model_is_refused_in_one_line_with_its_path(changes, message):
+    with pytest.raises(PlatformConfigError) as refused:
+        read_config(raw("staging", **changes))
+    assert str(refused.value) == message
+
+
 @pytest.mark.parametrize("environment", ["staging", "prod"])
 @pytest.mark.parametrize("keys", [None, {}, {"users": {"records": [f"{ROLES}/auditor"]}}])
 def test_keys_of_people_s_data_have_administrators_who_are_named(environment, keys):
