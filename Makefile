@@ -17,6 +17,8 @@ LAB := $(BIN)/falaj-lab
 MEMBERS := components policies lab scheduler
 
 export UV_PYTHON_DOWNLOADS := never
+# Every Pulumi program, plugin and lab service is a Python process of its own; without bytecode each compiles its SDKs anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## Show what can be made
