@@ -27,7 +27,7 @@ def altered(make: type, by_name: Mapping[str, Mapping[str, Any]]) -> type:
 sys.path.insert(0, str(STACKS))
 changed = json.loads(os.environ["FALAJ_FIDELITY_ARGUMENTS"])
 
-for module in map(importlib.import_module, ("foundation", "sharing", "composition")):
+for module in map(importlib.import_module, ("foundation", "serving", "sharing", "composition")):
     for component, by_name in changed.items():
         if hasattr(module, component):
             setattr(module, component, altered(getattr(module, component), by_name))
