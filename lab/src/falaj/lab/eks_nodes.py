@@ -43,6 +43,8 @@ from falaj.lab.state import Lab
 INTERVAL = 1.0
 LONGEST_INTERVAL = 15.0
 """Seconds between two looks, while all is well and when something does not answer."""
+BUSY_SHARE, LONGEST_PAUSE = 1 / 15, 4.0
+"""Part of the time that looking may take, on a machine that has much else to do; and the longest pause for it."""
 GRACE = 30.0
 """Seconds that a node's pods have to leave it; EKS gives 15 minutes, which nobody wants to wait for in a lab."""
 TIMEOUT = 10.0
@@ -255,6 +257,7 @@ def run(stop: threading.Event, lab: Lab) -> None:
     reconciler: Reconciler | None = None
     interval, trouble = INTERVAL, ""
     while not stop.is_set():
+        began = time.monotonic()
         try:
             reconciler = reconciler or Reconciler(EmulatedEks(), Nodes(scratch))
             reconciler.look()
@@ -270,7 +273,7 @@ def run(stop: threading.Event, lab: Lab) -> None:
             if trouble:
                 _log("all answers again")
             interval, trouble = INTERVAL, ""
-            stop.wait(interval)
+            stop.wait(min(max(interval, (time.monotonic() - began) / BUSY_SHARE), LONGEST_PAUSE))
 
 
 def main() -> None:
