@@ -1,7 +1,6 @@
-"""The emulated `aws` provider with a lie in it, for the tests of the judge: `lying_provider.py LIE ENGINE_ADDRESS`."""
+"""The emulated `aws` provider with lies in it, for the tests of the judge: `lying_provider.py ENGINE_ADDRESS`."""
 
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,27 +45,26 @@ def renamed_in_place(topic: Kind[Aws]) -> Kind[Aws]:
     return replace(topic, replace_on=topic.replace_on - {"name"})
 
 
-LIES: Mapping[str, tuple[str, Callable[[Kind[Aws]], Kind[Aws]]]] = {
-    "replacement": ("aws:ec2/subnet:Subnet", updated_in_place),
-    "output": ("aws:kms/key:Key", misnamed),
-    "input": ("aws:kms/key:Key", too_kind),
-    "recorded input": ("aws:sns/topic:Topic", said_otherwise),
-    "recorded replacement": ("aws:sns/topic:Topic", renamed_in_place),
-}
+LIES: Sequence[tuple[str, Callable[[Kind[Aws]], Kind[Aws]]]] = (
+    ("aws:ec2/subnet:Subnet", updated_in_place),
+    ("aws:kms/key:Key", misnamed),
+    ("aws:kms/key:Key", too_kind),
+    ("aws:sns/topic:Topic", said_otherwise),
+    ("aws:sns/topic:Topic", renamed_in_place),
+)
 
 
 class LyingProvider(AwsProvider):
-    """Differs from the emulated provider in one kind."""
-
-    lie: str
+    """Differs from the emulated provider in three kinds."""
 
     def kind(self, token: str) -> Kind[Aws]:
-        """Return the table of a type, altered where the lie is."""
-        lied_about, alter = LIES[self.lie]
-        honest = super().kind(token)
-        return alter(honest) if token == lied_about else honest
+        """Return the table of a type, altered where a lie is."""
+        kind = super().kind(token)
+        for lied_about, alter in LIES:
+            if token == lied_about:
+                kind = alter(kind)
+        return kind
 
 
 if __name__ == "__main__":
-    LyingProvider.lie = sys.argv.pop(1)
     serve(LyingProvider())
