@@ -156,17 +156,12 @@ def test_work_outside_tenants_needs_no_queue(lab: RunningLab, tmp_path: Path) ->
     lab.run("exec", "--", "kubectl", "wait", "--timeout=60s", "job/free", "--for=condition=Complete")
 
 
-@pytest.mark.lab
-def test_without_kueue_no_webhook_of_it_is_left(lab: RunningLab) -> None:
-    state = Lab(lab.root)
-    remember_only(state, ["kube-controller-manager"])
-    lab.run("down")
-    lab.run("up")
-    path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/kueue-mutating"
-    assert ask(state, "kube-apiserver", "GET", path, client="bootstrap")[0] == 404
-
-
 DONE = """
+apiVersion: v1
+kind: Node
+metadata: {name: node-b, labels: {zone: a}, annotations: {kwok.x-k8s.io/node: fake}}
+status: {allocatable: {pods: "110", nvidia.com/gpu: "8"}, capacity: {pods: "110"}}
+---
 {apiVersion: kueue.x-k8s.io/v1beta2, kind: Topology, metadata: {name: near}, spec: {levels: [{nodeLabel: zone}]}}
 ---
 apiVersion: kueue.x-k8s.io/v1beta2
@@ -215,3 +210,13 @@ def test_work_whose_pods_were_all_done_when_it_was_displaced_is_let_in_again(lab
     lab.run(*of_it, "patch", *merge, json.dumps({"spec": {"active": True}}))
     # Kueue 0.17.0 tried for ever: it wrote a placement of no pods, which the API server does not take.
     lab.run(*of_it, "wait", "workload/done", "--for=condition=QuotaReserved", "--timeout=60s")
+
+
+@pytest.mark.lab
+def test_without_kueue_no_webhook_of_it_is_left(lab: RunningLab) -> None:
+    state = Lab(lab.root)
+    remember_only(state, ["kube-controller-manager"])
+    lab.run("down")
+    lab.run("up")
+    path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/kueue-mutating"
+    assert ask(state, "kube-apiserver", "GET", path, client="bootstrap")[0] == 404
