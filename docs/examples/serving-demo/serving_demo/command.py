@@ -62,9 +62,12 @@ def _played(options: argparse.Namespace) -> dict[str, Any]:
         return told
     finally:
         if not options.keep:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the person has asked already; nothing may stay behind
-            stop(base / "lab")
-            shutil.rmtree(base, ignore_errors=True)
+            before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the person has asked already; nothing may stay
+            try:
+                stop(base / "lab")
+                shutil.rmtree(base, ignore_errors=True)
+            finally:
+                signal.signal(signal.SIGINT, before)
 
 
 def _base(options: argparse.Namespace) -> Path:
