@@ -30,9 +30,10 @@ up: setup ## Bring the platform up on this machine (STACK=local; AWS=bridged: Ha
 	@$(LAB) exec -- $(BIN)/python stacks/deploy.py $(STACK)
 
 .PHONY: test
-test: setup-training ## Run every test, two files at a time: most of their time is waiting
+test: export GOGC := 400
+test: setup-training ## Run every test, three files at a time: much of their time is waiting
 	@$(LAB) install --aws bridged --serving
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: check
 check: setup-training ## Lint, check the formatting and the types

@@ -20,8 +20,8 @@ MINUTES = 60
 class Platform:
     """One stack in one lab, driven as a person drives it."""
 
-    def __init__(self, lab: RunningLab, stack: str, **variables: str) -> None:
-        self.lab, self.stack, self.variables = lab, stack, variables
+    def __init__(self, lab: RunningLab, stack: str) -> None:
+        self.lab, self.stack = lab, stack
         self.said = ""
         """What the first deployment said."""
 
@@ -30,7 +30,7 @@ class Platform:
         done = subprocess.run(
             command,
             cwd=cwd,
-            env={**self.lab.env, **self.variables},
+            env=dict(self.lab.env),
             capture_output=True,
             text=True,
             timeout=15 * MINUTES,

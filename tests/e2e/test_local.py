@@ -342,7 +342,7 @@ def kill_at(platform: Platform, resources: int) -> None:
     process = subprocess.Popen(
         [PYTHON, "stacks/deploy.py", platform.stack],
         cwd=ROOT,
-        env=dict(platform.lab.env),
+        env={name: value for name, value in platform.lab.env.items() if name != "PULUMI_SKIP_CHECKPOINTS"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -21,8 +21,7 @@ LOCKED = {"models": ("COMPLIANCE", 365), "logs": ("COMPLIANCE", 1827), "records-
 
 
 def test_prod_comes_up_in_a_lab_and_goes_again(own_lab: RunningLab) -> None:
-    # Nothing is interrupted here: `local` shows what the state is good for, written at each step as a person has it.
-    prod = Platform(own_lab, "prod", PULUMI_SKIP_CHECKPOINTS="true")
+    prod = Platform(own_lab, "prod")
     bare = prod.inventory()
     said = prod.deploy().stdout
     assert "mandatory" not in said

@@ -66,8 +66,7 @@ class Side:
         done = subprocess.run(
             command,
             cwd=cwd or self.program.folder,
-            # The state is for the comparison: to write all of it at each step took a fifth of the time.
-            env={**self.lab.env, "PULUMI_SKIP_CHECKPOINTS": "true", **variables},
+            env={**self.lab.env, **variables},
             capture_output=True,
             text=True,
             timeout=_LONGEST,

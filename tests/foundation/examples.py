@@ -26,8 +26,7 @@ class Example:
 
     def __init__(self, lab: RunningLab, name: str, region: str | None = None) -> None:
         self.lab, self.name = lab, name
-        # Nothing is interrupted here, so that the state need not be written at each step.
-        self.env = dict(lab.env) | {"PULUMI_SKIP_CHECKPOINTS": "true"}
+        self.env = dict(lab.env)
         self.env |= {"AWS_REGION": region, "AWS_DEFAULT_REGION": region} if region else {}
         self._given: set[str] = set()
         self.advisory: tuple[str, ...] = ()
