@@ -30,6 +30,7 @@ up: setup ## Bring the platform up on this machine (STACK=local; AWS=bridged: Ha
 	@$(LAB) exec -- $(BIN)/python stacks/deploy.py $(STACK)
 
 .PHONY: test
+# Whatever is written in Go lives shortly in tests: it collects less often, in programs and in the services of labs.
 test: export GOGC := 400
 test: setup-training ## Run every test, three files at a time: much of their time is waiting
 	@$(LAB) install --aws bridged --serving

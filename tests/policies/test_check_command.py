@@ -21,7 +21,7 @@ SOUND = {"enableKeyRotation": True, "tags": TAGS}
 
 def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [COMMAND, *arguments], env={"PATH": "", **env}, capture_output=True, text=True, check=False, timeout=600
+        [COMMAND, *arguments], env={"PATH": "", **env}, capture_output=True, text=True, check=False, timeout=300
     )
 
 
