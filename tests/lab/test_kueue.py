@@ -64,7 +64,6 @@ def test_what_kueue_reads_is_the_committed_configuration_on_loopback(tmp_path: P
     words = kueue.command(lab, {"kueue": Path("/tools/kueue")})
     read = json.loads(Path(words[1].partition("=")[2]).read_text())
     written = yaml.safe_load(kueue.CONFIGURATION.read_text())
-    assert written.pop("featureGates").items() <= read["featureGates"].items()
     assert {name: read[name] for name in written} == written
     assert read["webhook"]["host"] == "127.0.0.1"
     assert read["metrics"]["bindAddress"].startswith("127.0.0.1:")

@@ -21,7 +21,7 @@ class ImageAt:
 
     repository: str
     tag: str
-    """Tag, followed by the digest where one is known: ``v0.17.1@sha256:...``."""
+    """Tag, followed by the digest where one is known: ``v0.19.1@sha256:...``."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,6 @@ def kueue_configuration() -> dict[str, Any]:
                 *("hugepages-", "vpc.amazonaws.com/"),
             ]
         },
-        # Kueue 0.17 takes a tainted node for a failed one although the flavor's toleration lets the pod stay.
-        # https://github.com/kubernetes-sigs/kueue/issues/11152
-        "featureGates": {"TASReplaceNodeOnNodeTaints": False},
     }
 
 
