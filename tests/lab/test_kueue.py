@@ -49,12 +49,11 @@ def test_work_of_namespaces_that_are_no_tenants_does_not_depend_on_kueue(tmp_pat
     assert selectors == {"mjob.kb.io": of_tenants, "mworkload.kb.io": None}
 
 
-def test_a_definition_is_converted_by_url_and_otherwise_left_as_it_is() -> None:
-    text = "---\nkind: CustomResourceDefinition\nspec:\n  group: kueue.x-k8s.io\n  spec:\n    a: b\n"
-    made = yaml.safe_load(kueue.converted(text, {"url": "https://127.0.0.1:1/convert", "caBundle": "Y2E="}))
-    conversion = made["spec"].pop("conversion")
-    assert conversion["webhook"]["clientConfig"]["url"] == "https://127.0.0.1:1/convert"
-    assert made == yaml.safe_load(text)
+def test_of_a_definition_the_stored_version_alone_is_served() -> None:
+    versions = "  - name: v1\n    served: true\n    storage: false\n  - name: v2\n    served: true\n    storage: true\n"
+    text = f"---\nkind: CustomResourceDefinition\nspec:\n  versions:\n{versions}"
+    made = yaml.safe_load(kueue.current(text))
+    assert [(each["name"], each["served"]) for each in made["spec"]["versions"]] == [("v1", False), ("v2", True)]
 
 
 def test_what_kueue_reads_is_the_committed_configuration_on_loopback(tmp_path: Path) -> None:
@@ -98,7 +97,7 @@ spec:
   - coveredResources: [nvidia.com/gpu]
     flavors: [{name: gpu, resources: [{name: nvidia.com/gpu, nominalQuota: 8}]}]
 ---
-apiVersion: kueue.x-k8s.io/v1beta1
+apiVersion: kueue.x-k8s.io/v1beta2
 kind: LocalQueue
 metadata: {name: default, namespace: vision}
 spec: {clusterQueue: vision}

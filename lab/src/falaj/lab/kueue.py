@@ -1,7 +1,7 @@
 """Kueue in the lab: the real controller, a process beside the API server where a cluster has a pod.
 
-Emulated is nothing; what differs from its Helm chart is how it is reached: the API server calls its webhooks by URL.
-Its custom resource definitions, webhooks and rights come from the module that it was built from.
+Emulated is nothing; what differs from its Helm chart is how it is reached, by URL, and that the API server serves the
+current version of its types alone. Definitions, webhooks and rights come from the module that it was built from.
 """
 
 import base64
@@ -25,7 +25,6 @@ USER = "system:serviceaccount:kueue-system:kueue-controller-manager"
 REQUESTS_PER_SECOND = 500
 """What Kueue may ask of the API server; its default of 50 is meant for one that others need too."""
 _WEBHOOKS = {"MutatingWebhookConfiguration": "kueue-mutating", "ValidatingWebhookConfiguration": "kueue-validating"}
-_CONVERTED = ("clusterqueues", "cohorts", "localqueues", "multikueueclusters", "workloads")
 _SIDE_BY_SIDE = ("Job.batch", "Pod", "Workload.kueue.x-k8s.io")
 """Kinds of which as many are seen to at once as with its Helm chart; by itself Kueue takes one after another."""
 _KNOWN_WITHIN = 30.0
@@ -67,11 +66,8 @@ def install(lab: Lab, binaries: Mapping[str, Path]) -> None:
     authority = base64.b64encode((lab.root / "pki" / "ca.crt").read_bytes()).decode()
     for path in sorted((data / "crd" / "bases").glob("*.yaml")):
         plural = path.stem.partition("_")[2]
-        text = path.read_text()
-        if plural in _CONVERTED:
-            text = converted(text, {"url": f"{base}/convert", "caBundle": authority})
         definition = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
-        apply(lab, {**definition, "metadata": {"name": f"{plural}.kueue.x-k8s.io"}}, text)
+        apply(lab, {**definition, "metadata": {"name": f"{plural}.kueue.x-k8s.io"}}, current(path.read_text()))
     for manifest in rights(data / "rbac"):
         apply(lab, manifest)
     for manifest in webhooks(data / "webhook" / "manifests.yaml", base, authority):
@@ -88,13 +84,14 @@ def forget_webhooks(lab: Lab) -> None:
             raise LabError(f"the API server did not delete {name} ({status}): {answer.decode(errors='replace')}")
 
 
-def converted(definition: str, client: Mapping[str, str]) -> str:
-    """Return a definition whose versions a webhook converts; as text, since parsing the largest takes seconds."""
-    conversion = {
-        "strategy": "Webhook",
-        "webhook": {"clientConfig": client, "conversionReviewVersions": ["v1"]},
-    }
-    text, count = re.subn(r"(?m)^spec:\n", f"spec:\n  conversion: {json.dumps(conversion)}\n", definition)
+def current(definition: str) -> str:
+    """Return a definition of which the stored version alone is served; as text, since parsing the largest takes seconds.
+
+    Of each version that it serves the API server keeps a copy of all objects, and has Kueue convert each change for it.
+    """
+    text, count = re.subn(
+        r"(?m)^    served: true\n    storage: false$", "    served: false\n    storage: false", definition
+    )
     assert count == 1
     return text
 
