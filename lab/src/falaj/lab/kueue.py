@@ -85,9 +85,9 @@ def forget_webhooks(lab: Lab) -> None:
 
 
 def current(definition: str) -> str:
-    """Return a definition of which the stored version alone is served; as text, since parsing the largest takes seconds.
+    """Return a definition that serves the stored version alone; as text, since parsing the largest takes seconds.
 
-    Of each version that it serves the API server keeps a copy of all objects, and has Kueue convert each change for it.
+    Of each version that is served the API server keeps all objects, and asks Kueue to convert each change for it.
     """
     text, count = re.subn(
         r"(?m)^    served: true\n    storage: false$", "    served: false\n    storage: false", definition
