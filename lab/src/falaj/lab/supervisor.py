@@ -149,7 +149,8 @@ class Supervisor:
         if service.before_start:
             prepare = partial(service.before_start, self.lab, self.binaries)
             await asyncio.get_running_loop().run_in_executor(self.threads, prepare)
-        environment = {name: os.environ[name] for name in ("PATH", "LANG", "TZ", "GOGC") if name in os.environ}
+        kept = ("PATH", "LANG", "TZ", "GOGC", "GOMEMLIMIT")
+        environment = {name: os.environ[name] for name in kept if name in os.environ}
         environment |= {"HOME": str(self.lab.folder("run", "home")), **service.environment(self.lab)}
         with append_private(log_path(self.lab, service.name)) as log:
             process = await asyncio.create_subprocess_exec(
