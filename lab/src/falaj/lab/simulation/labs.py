@@ -31,9 +31,9 @@ def fresh_lab(root: Path | None, console: Console) -> Generator[Lab]:
             control.stop(lab)
             lab.forget()
         lab.create()
-        for name, value in COLLECTING.items():  # which the lab's supervisor inherits
-            os.environ.setdefault(name, value)
         resolved = tools.ensure(TOOLS, console)
+        for name, value in COLLECTING.items():  # after what may be built; the lab's supervisor inherits it
+            os.environ.setdefault(name, value)
         with control.alone(lab, "simulate"):
             services.remember_only(lab, SERVICES)
             control.start(lab, {name: path for name in TOOLS if (path := resolved[name].path)}, {})
