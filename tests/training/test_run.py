@@ -21,6 +21,14 @@ def many(model, batch): return {"loss": good(model, batch)["loss"].expand(2)}
 def scalar(model, batch): return good(model, batch) | {"error": torch.tensor(1.0)}
 def nothing(model, batch): return {"loss": good(model, batch)["loss"] * float("nan")}
 def no_data(settings, split): return iter(())
+
+class Chance(torch.autograd.Function):
+    @staticmethod
+    def forward(context, loss): return loss.clone()
+    @staticmethod
+    def backward(context, gradient): return gradient.put_(torch.tensor([0]), torch.ones(1))
+
+def chance(model, batch): return {"loss": Chance.apply(good(model, batch)["loss"])}
 """
 
 REFUSED = {
@@ -31,6 +39,7 @@ REFUSED = {
     "model.score=broken:no_loss": 'model.score must return a mapping whose "loss" is a tensor',
     "model.score=broken:many": 'model.score must return a "loss" that is one number, and it has shape (2,)',
     "model.score=broken:scalar": "model.score must be a tensor with one value for each example (got 'error')",
+    "model.score=broken:chance": "precision.deterministic must be false, or the model must do without put_:",
     "data.entry=broken:no_data": "data.entry must give at least one example",
     "optimizer.batch_size=84": "optimizer.batch_size must be at most 83, the examples that there are",
 }

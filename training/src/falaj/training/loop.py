@@ -30,7 +30,7 @@ from falaj.training.position import (
     seed_all,
     set_random_states,
 )
-from falaj.training.precision import compiled, computing, prepare, refuse_chance
+from falaj.training.precision import compiled, computing, prepare, refusing_chance
 from falaj.training.process import keep_freed_memory
 from falaj.training.progress import Progress, note
 from falaj.training.user import User, call
@@ -106,7 +106,7 @@ class Trainer:
         set_learning_rate(self._optimizer, self._rate(step))
         for part in range(table.accumulate):
             batch = moved(next(batches), self.world.device)
-            with accumulating(self._shared, last=part == table.accumulate - 1):
+            with accumulating(self._shared, last=part == table.accumulate - 1), refusing_chance():
                 loss = self._scored(batch)
                 (loss if table.accumulate == 1 else loss / table.accumulate).backward()
         if table.clip_norm is not None:
@@ -116,12 +116,8 @@ class Trainer:
         align(self._buffers, self.world)
 
     def _scored(self, batch: Any) -> torch.Tensor:
-        try:
-            with computing(self.job.precision, self.world.device):
-                scored = self._score(self._shared, batch)
-        except RuntimeError as error:
-            refuse_chance(error)
-            raise
+        with computing(self.job.precision, self.world.device):
+            scored = self._score(self._shared, batch)
         if not self._checked:
             check_score(self.job, scored)
             self._checked = True

@@ -1,6 +1,8 @@
 """Which numbers a step computes with, and whether it gives the same bits every time."""
 
 import contextlib
+import re
+from collections.abc import Generator
 from typing import Any
 
 import torch
@@ -15,6 +17,8 @@ def prepare(table: PrecisionTable) -> None:
     torch.use_deterministic_algorithms(table.deterministic)
     torch.backends.cudnn.benchmark = not table.deterministic
     torch.set_float32_matmul_precision("highest" if table.deterministic else "high")
+    # Products of matrices heed the line before; cuDNN's convolutions would take TF32 in any case.
+    torch.backends.cudnn.allow_tf32 = not table.deterministic
 
 
 def compiled(model: nn.Module, table: PrecisionTable) -> nn.Module:
@@ -31,9 +35,13 @@ def computing(table: PrecisionTable, device: torch.device) -> contextlib.Abstrac
     return contextlib.nullcontext()
 
 
-def refuse_chance(error: RuntimeError) -> None:
-    """Raise ``RefusedError`` where an operation of the model has no deterministic form."""
-    if "does not have a deterministic implementation" in str(error):
-        operation = str(error).split()[0]
-        remedy = f"must be false, or the model must do without {operation}: it has no deterministic form"
-        raise RefusedError("precision.deterministic", True, remedy) from error
+@contextlib.contextmanager
+def refusing_chance() -> Generator[None]:
+    """Raise ``RefusedError`` where an operation of a pass, forward or backward, has no deterministic form."""
+    try:
+        yield
+    except RuntimeError as error:
+        if found := re.search(r"(\S+) does not have a deterministic implementation", str(error)):
+            remedy = f"must be false, or the model must do without {found[1]}: it has no deterministic form"
+            raise RefusedError("precision.deterministic", True, remedy) from error
+        raise
