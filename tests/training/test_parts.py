@@ -19,7 +19,8 @@ from falaj.training.metrics import Metrics
 from falaj.training.optimizer import learning_rate
 from falaj.training.order import Loader, Order, Share
 from falaj.training.position import Position, WorkerPosition, decode, random_states, seed_all, set_random_states
-from falaj.training.tables import Compute, OptimizerTable, Schedule
+from falaj.training.precision import prepare
+from falaj.training.tables import Compute, OptimizerTable, PrecisionTable, Schedule
 
 sizes = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), st.integers(1, 4))
 
@@ -173,10 +174,25 @@ def test_energy_is_counted_by_the_gpu_or_summed_up_from_its_power(counts: bool) 
 
 def test_operations_of_a_matrix_product_are_counted_and_peaks_are_told_by_name() -> None:
     assert counted(lambda: torch.ones(4, 5) @ torch.ones(5, 6)) == 2 * 4 * 5 * 6
-    assert peak("NVIDIA H100 80GB HBM3", Compute.BF16) == 989e12
-    assert peak("NVIDIA H100 PCIe", Compute.BF16) == 756e12
-    assert peak("NVIDIA A100-SXM4-80GB", Compute.FP32) == 19.5e12
-    assert peak("Another Device", Compute.BF16) is None
+    bf16, fp32 = PrecisionTable(compute=Compute.BF16), PrecisionTable()
+    assert peak("NVIDIA H100 80GB HBM3", bf16) == 989e12
+    assert peak("NVIDIA H100 PCIe", bf16) == 756e12
+    assert peak("NVIDIA A100-SXM4-80GB", fp32) == 19.5e12
+    assert peak("NVIDIA L4", bf16) == 121e12
+    assert peak("NVIDIA L40", bf16) is None, "no L4, though its name begins so"
+    assert peak("Another Device", bf16) is None
+
+
+def test_without_deterministic_mode_single_precision_is_multiplied_as_tf32_and_held_against_its_peak() -> None:
+    exact, fast = PrecisionTable(), PrecisionTable(deterministic=False)
+    assert (peak("NVIDIA H200", exact), peak("NVIDIA H200", fast)) == (67e12, 494e12)
+    try:
+        for table in (fast, exact):
+            prepare(table)
+            found = torch.get_float32_matmul_precision() == "high", torch.backends.cudnn.allow_tf32
+            assert found == (not table.deterministic, not table.deterministic)
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 def test_prometheus_is_told_by_file_and_port_where_the_job_asks_for_it(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ class Progress:
         self._job, self._world = job, world
         uuid = str(torch.cuda.get_device_properties(world.device).uuid) if world.device.type == "cuda" else None
         self._meter = find_meter(uuid)
-        self._peak = job.report.peak_flops or device_peak(world.device, job.precision.compute)
+        self._peak = job.report.peak_flops or device_peak(world.device, job.precision)
         self._flops = job.report.flops_per_example
         self._losses: list[torch.Tensor] = []
         self._scored: Mapping[str, torch.Tensor] = {}

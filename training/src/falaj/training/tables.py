@@ -118,7 +118,7 @@ class PrecisionTable(Section):
     """How it is computed."""
 
     compute: Compute = Compute.FP32
-    """`fp32` or `bf16`."""
+    """`fp32` or `bf16`. Without `deterministic`, GPUs multiply `fp32` as TF32."""
     compile: bool = False
     """Whether the model is compiled by torch.compile."""
     deterministic: bool = True
