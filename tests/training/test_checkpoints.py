@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from training.checkpoint_world import DyingStore, checkpoints, flat, plain_state, section, write_key
 
-from falaj.training.checkpoints import Checkpoints, values
+from falaj.training.checkpoints import Checkpoints, manager, values
 from falaj.training.checkpoints.manager import DamagedCheckpointWarning
 from falaj.training.errors import RefusedError, TrainingError
 
@@ -39,6 +39,18 @@ def restore(base: Path, **told: Any) -> tuple[int | None, Any]:
 
 def files(base: Path, step: int) -> list[Path]:
     return sorted((base / "store" / "job").glob(f"step-{step:012d}-*/*"))
+
+
+def test_memory_is_pinned_for_training_on_a_gpu_and_not_on_the_processor_beside_one(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(manager, "DefaultStager", lambda options: asked.append(options.use_pinned_memory))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for begun in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_initialized", lambda begun=begun: begun)
+        Checkpoints(section(), "job", base=base)
+    assert asked == [True, False]
 
 
 @pytest.mark.parametrize("asynchronous", [True, False])

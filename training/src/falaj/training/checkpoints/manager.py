@@ -51,7 +51,8 @@ class Checkpoints:
         self._workers = Workers(new_group(section.timeout_seconds) if dist.is_initialized() else None)
         if self._workers.group is None:  # a single worker is what is meant
             warnings.filterwarnings("ignore", "torch.distributed is disabled")
-        cuda = torch.cuda.is_available()
+        # Not whether there is a GPU: to pin memory for a job on the processor would take up room on one beside it.
+        cuda = torch.cuda.is_initialized()
         # Memory of the copy is used again for every save. Only one is under way at a time, so that this is safe.
         self._stager = DefaultStager(StagingOptions(cuda, False, False, cuda))
         self._saving: _Saving | None = None
