@@ -32,6 +32,7 @@ def a_run(late: int, *, complete: bool = True) -> dict[str, Any]:
         "seconds": 1001.0,
         "simulated_seconds_per_second": 1.0,
         "time_to_scale": [{"nodes": 6, "seconds_until_ready": 0.4}],
+        "cycles": {"count": 40, "mean_seconds": 0.25},
         "restarts": {},
         "load_average": 1.5,
         "control_plane": {"kube-apiserver": {"cpu_seconds": 10.0, "peak_mib": 300.0}},

@@ -151,6 +151,7 @@ def judge(chosen: Scenario, played: list[TraceJob], outcome: Outcome, command: s
         "simulated_seconds_per_second": round(outcome.scale, 3),
         "time_to_scale": outcome.nodes,
         "control_plane": outcome.costs,
+        "cycles": outcome.cycles,
         "restarts": outcome.restarts,
         "load_average": outcome.busy,
         **figures,

@@ -19,6 +19,7 @@ from falaj.lab.errors import LabError
 from falaj.lab.simulation import objects
 from falaj.lab.simulation.api import Api, RefusedError
 from falaj.lab.simulation.costs import Costs
+from falaj.lab.simulation.cycles import cycles
 from falaj.lab.simulation.events import Event, Seen
 from falaj.lab.simulation.jobs import Jobs, Known
 from falaj.lab.simulation.scenario import Failure, Pool, Scenario
@@ -50,6 +51,8 @@ class Outcome:
     costs: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
     restarts: dict[str, int] = field(default_factory=dict[str, int])
     """How often each service of the lab had to be started again."""
+    cycles: dict[str, float] | None = None
+    """Kueue's scheduling cycles, how many and how long; ``None`` where it did not say."""
     busy: float = 0.0
     """The machine's load average of the last minutes: what else ran beside the simulation shows here."""
     nodes: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
@@ -96,12 +99,15 @@ class Run:
             seconds = self._jobs.now()
             spent = costs.stop()
             restarts = {view.name: view.restarts for view in control.views(self._lab) if view.restarts}
+            rounds = cycles(self._lab, self._api)
             self._stop.set()
             self._pool.shutdown(wait=False, cancel_futures=True)
             if helper:
                 end(helper)
         busy = round(os.getloadavg()[2], 1)
-        return Outcome(list(self._jobs.events), self.scale, seconds, complete, spent, restarts, busy, self._nodes)
+        return Outcome(
+            list(self._jobs.events), self.scale, seconds, complete, spent, restarts, rounds, busy, self._nodes
+        )
 
     def _set_up(self) -> None:
         """Make the nodes and the tenants, and wait until work can come."""

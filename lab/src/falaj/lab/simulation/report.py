@@ -200,6 +200,7 @@ def details(name: str, run: Figures) -> str:
             "admissions a second",
             f"{shown(run['admissions']['per_second'])}, at best {shown(run['admissions']['peak_per_second'])}",
         ),
+        ("Kueue's scheduling cycles", round_times(run["cycles"])),
         ("evictions", json.dumps(run["evictions"]["by_reason"])),
         (
             "GPU hours lost (simulated)",
@@ -238,6 +239,11 @@ def details(name: str, run: Figures) -> str:
         + "<h3>The control plane's own cost</h3>"
         + table(("process", "CPU seconds", "peak MiB"), costs)
     )
+
+
+def round_times(cycles: Mapping[str, float] | None) -> str:
+    """Say how long Kueue takes from trying a queue's first work to trying the next."""
+    return f"{cycles['count']:.0f}, of {cycles['mean_seconds']:g} s in the mean" if cycles else "unknown"
 
 
 def tiers_with_deadlines(runs: Mapping[str, Figures]) -> list[str]:
