@@ -49,8 +49,6 @@ class Queue:
     runs: dict[str, float]
     policy: Policy | None
     """The rules; ``None`` is plain Kueue."""
-    tried: int | None = None
-    """How many waiting works are tried in a step: a large cluster's Kueue comes no further before it begins anew."""
     now: float = 0
     works: dict[str, Work] = field(default_factory=dict)
     started: dict[str, float] = field(default_factory=dict)
@@ -70,7 +68,7 @@ class Queue:
             self._finish()
             if self.policy:
                 came = [each for each in self.works.values() if each.created <= self.now]
-                for decision in decide(came, self.now, self.policy, {each.queue: self.gpus for each in came}):
+                for decision in decide(came, self.now, self.policy):
                     self.works[decision.work.uid] = written(decision)
                     self.writes += 1
             self._admit()
@@ -84,7 +82,7 @@ class Queue:
 
     def _admit(self) -> None:
         waiting = [each for each in self.works.values() if not each.runs and each.active and each.created <= self.now]
-        for each in sorted(waiting, key=lambda each: (-each.priority, each.created + each.ran))[: self.tried]:
+        for each in sorted(waiting, key=lambda each: (-each.priority, each.created + each.ran)):
             missing = each.gpus - self.free
             victims = self._victims(each, missing) if missing > 0 else []
             if victims is None:

@@ -9,7 +9,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 from prometheus_client import CollectorRegistry, generate_latest
 
-from falaj.scheduler.cluster import KUEUE, Cluster, read_share, read_work
+from falaj.scheduler.cluster import KUEUE, Cluster, read_work
 from falaj.scheduler.controller import Controller
 from falaj.scheduler.metrics import Metrics
 from falaj.scheduler.policy import Policy
@@ -34,9 +34,6 @@ class Api:
             "metadata": {"uid": "q", "name": "default", "namespace": "vision"},
             "spec": {"clusterQueue": "vision"},
         }
-        quotas = [{"name": "cpu", "nominalQuota": "64"}, {"name": "nvidia.com/gpu", "nominalQuota": "1k"}]
-        flavors = [{"name": name, "resources": quotas} for name in ("h200", "l4")]
-        self.queue = {"metadata": {"uid": "c", "name": "vision"}, "spec": {"resourceGroups": [{"flavors": flavors}]}}
         self.events: dict[str, Any] = {}
         self.log: list[str] = []
         self.dies_after = 10**6
@@ -76,12 +73,7 @@ class Api:
         }
 
     def get(self, path: str, accept: str = "", **query: Any) -> Any:
-        kinds = {
-            "workloads": self.workloads,
-            "jobs": self.jobs,
-            "localqueues": {"default": self.local},
-            "clusterqueues": {"vision": self.queue},
-        }
+        kinds = {"workloads": self.workloads, "jobs": self.jobs, "localqueues": {"default": self.local}}
         held = kinds[path.rpartition("/")[2]]
         items = deepcopy(list(held.values())) or None  # the API server says null of none
         return {"items": items, "metadata": {"resourceVersion": str(self.version)}}
@@ -266,11 +258,6 @@ def test_the_queue_of_what_waits_is_its_local_queues(api):
     assert work
     assert work.queue == "vision"
     assert KUEUE.endswith("v1beta2")
-
-
-def test_the_share_of_a_queue_is_its_quota_of_gpus_in_all_flavors(api):
-    assert read_share(api.queue) == ("vision", 2000)
-    assert read_share({"metadata": {"name": "none"}, "spec": {}}) == ("none", 0)
 
 
 def test_gpus_that_a_template_limits_count_as_asked_for_though_no_request_says_so() -> None:

@@ -15,9 +15,9 @@ HOUR = 3600.0
 POLICY = Policy()
 
 
-def decided(*works: Work, now: float = 0, policy: Policy = POLICY, share: int = 0) -> dict[str, Decision]:
-    """Decide, for queues of so many GPUs, and name what changes by the work's owner."""
-    return {each.work.owner.name: each for each in decide(works, now, policy, {"vision": share})}
+def decided(*works: Work, now: float = 0, policy: Policy = POLICY) -> dict[str, Decision]:
+    """Decide, and name what changes by the work's owner."""
+    return {each.work.owner.name: each for each in decide(works, now, policy)}
 
 
 def reasons(decision: Decision) -> list[str]:
@@ -122,47 +122,6 @@ def test_running_work_keeps_nothing_against_a_higher_tier() -> None:
     found = decided(work("runs", admitted=0), work("due", tier="production", deadline=9 * HOUR, expected=60), now=10)
 
     assert "runs" not in found
-
-
-def test_what_fits_into_the_share_goes_before_what_has_to_borrow() -> None:
-    runs = work("runs", admitted=0, gpus=6)
-    large = work("large", created=1, gpus=16, expected=HOUR, deadline=9 * HOUR)
-    small, second, third = (work(name, created=at) for at, name in enumerate(["small", "second", "third"], start=2))
-    higher = work("higher", tier="interactive", created=9, gpus=16)
-
-    found = decided(runs, large, small, second, third, higher, now=10, share=8)
-    assert {name for name, each in found.items() if each.standing is Standing.ENTITLED} == {"small", "second"}
-    assert found["small"].priority == found["second"].priority == found["large"].priority + 1
-    assert found["runs"].priority > found["small"].priority, "nobody is displaced for it in its tier"
-    assert not found["small"].notices, "nothing has changed for its owner"
-    assert found["small"].priority < 1900
-    assert "higher" not in found, "each tier by itself"
-
-
-def test_a_higher_tier_has_what_is_left_of_the_share_first() -> None:
-    large, small = work("large", gpus=16), work("small", created=1, gpus=1)
-
-    assert not decided(large, small, work("higher", tier="production", gpus=8, created=2), share=8)
-    assert decided(large, small, share=8)["small"].standing is Standing.ENTITLED
-
-
-def test_what_went_before_by_its_share_keeps_nothing_of_it_when_it_runs() -> None:
-    large, small = work("large", gpus=16), work("small", created=1)
-    small = written(decided(large, small, share=8)["small"])
-    assert small.priority == 1001
-    assert not decided(large, small, share=8), "written once"
-    assert decided(large, small)["small"].priority == 1000, "the share is gone, and so is its claim"
-
-    runs = decided(large, replace(small, admitted=5.0), now=6, share=8)["small"]
-    assert (runs.priority, runs.standing) == (1000, Standing.OPEN)
-
-
-def test_what_is_rescued_stays_before_what_fits_into_the_share() -> None:
-    can = work("can", admitted=0, gpus=8, expected=20 * HOUR)
-    urgent = work("urgent", created=590, gpus=8, expected=2 * HOUR, deadline=2 * HOUR + 900)
-
-    found = decided(can, urgent, work("large", gpus=16), work("small", created=1), now=600, share=9)
-    assert found["small"].priority < found["urgent"].priority == 1900
 
 
 def test_a_rescue_displaces_the_one_that_can_afford_it() -> None:

@@ -77,17 +77,6 @@ def test_plain_kueue_starves_what_the_rules_do_not() -> None:
     assert "uid-victim" not in plain.started
 
 
-@pytest.mark.parametrize(("policy", "started"), [(None, 0), (Policy(), 4)], ids=["plain", "rules"])
-def test_one_that_does_not_fit_holds_up_none_that_has_a_right_to_its_gpus(policy: Policy | None, started: int) -> None:
-    """Where only the first of a queue is tried, plain Kueue lets none by."""
-    queue = Queue(8, {"uid-runs": 9000, "uid-large": 60} | {f"uid-s{each}": 9000 for each in range(9)}, policy, tried=1)
-    queue.submit(work("runs", gpus=4), work("large", gpus=8, created=60))
-    queue.submit(*(work(f"s{each}", created=120 + each) for each in range(9)))
-    queue.pass_time(900, 30)
-
-    assert len(queue.started) == 1 + started
-
-
 def test_no_two_works_of_a_tier_displace_each_other_and_none_does_so_twice() -> None:
     displaced = 0
     for seed in range(4):

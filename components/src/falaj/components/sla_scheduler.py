@@ -152,7 +152,7 @@ def cluster_rules() -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
     read = ["get", "list", "watch"]
     return [
         {"api_groups": ["kueue.x-k8s.io"], "resources": ["workloads"], "verbs": [*read, "patch"]},
-        {"api_groups": ["kueue.x-k8s.io"], "resources": ["localqueues", "clusterqueues"], "verbs": read},
+        {"api_groups": ["kueue.x-k8s.io"], "resources": ["localqueues"], "verbs": read},
         {"api_groups": ["batch"], "resources": ["jobs"], "verbs": read},
         {"api_groups": [""], "resources": ["pods"], "verbs": ["list"]},  # the address of one that tells its progress
         {"api_groups": [""], "resources": ["events"], "verbs": ["create"]},

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kubernetes.client.exceptions import ApiException
-from kubernetes.utils import parse_quantity
 
 from falaj.scheduler.connection import Connection, Manifest
 from falaj.scheduler.decide import Decision, Notice
@@ -17,7 +16,6 @@ from falaj.scheduler.words import DEADLINE, moment, read_words
 from falaj.scheduler.work import (
     DECIDED,
     EXPLAINED,
-    GPUS,
     MEASURED,
     MEASURED_AT,
     PROMISE,
@@ -45,7 +43,7 @@ class _Read:
 
 
 class Cluster:
-    """Follows Workloads, Jobs and queues, and writes what was decided."""
+    """Follows Workloads, Jobs and LocalQueues, and writes what was decided."""
 
     def __init__(self, connection: Connection, identity: str) -> None:
         self._connection, self._identity = connection, identity
@@ -54,8 +52,7 @@ class Cluster:
         self._workloads = Feed(connection, f"{KUEUE}/workloads", _read_workload, self.changed)
         self._jobs = Feed(connection, "/apis/batch/v1/jobs", _annotations, self.changed, metadata=True)
         self._queues = Feed(connection, f"{KUEUE}/localqueues", _read_queue, self.changed)
-        self._shares = Feed(connection, f"{KUEUE}/clusterqueues", read_share, self.changed)
-        self._feeds = (self._workloads, self._jobs, self._queues, self._shares)
+        self._feeds = (self._workloads, self._jobs, self._queues)
 
     def follow(self, stop: threading.Event) -> None:
         """Begin to follow the cluster, in threads of their own."""
@@ -72,10 +69,6 @@ class Cluster:
         jobs = self._jobs.items()
         queues = dict(self._queues.items().values())
         return [_complete(read, jobs, queues) for read in self._workloads.items().values()]
-
-    def shares(self) -> dict[str, int]:
-        """Return the GPUs that each ClusterQueue has without borrowing."""
-        return dict(self._shares.items().values())
 
     def write(self, decision: Decision) -> None:
         """Write a decision, unless the Workload has changed since it was read."""
@@ -147,18 +140,6 @@ def read_work(workload: Manifest, said: Mapping[str, Mapping[str, str]], queues:
     """Return the work of a Workload, with what its Job says, by uid; ``None`` when it has finished."""
     read = _read_workload(workload)
     return None if read is None else _complete(read, said, queues)
-
-
-def read_share(queue: Manifest) -> tuple[str, int]:
-    """Return the name of a ClusterQueue, and the GPUs that it has without borrowing, in all its flavors."""
-    quotas = [
-        resource["nominalQuota"]
-        for group in queue["spec"].get("resourceGroups", [])
-        for flavor in group["flavors"]
-        for resource in flavor["resources"]
-        if resource["name"].startswith(GPUS)
-    ]
-    return queue["metadata"]["name"], sum(int(parse_quantity(quota)) for quota in quotas)
 
 
 def _complete(read: _Read, said: Mapping[str, Mapping[str, str]], queues: Mapping[str, str]) -> Work:

@@ -64,14 +64,8 @@ class Decision:
         )
 
 
-def decide(
-    works: Iterable[Work], now: float, policy: Policy, shares: Mapping[str, int] | None = None
-) -> list[Decision]:
-    """Return what has to change, in the order in which it is to be written: wave by wave.
-
-    ``shares`` are the GPUs that each ClusterQueue has without borrowing, where that is known.
-    """
-    shares = shares or {}
+def decide(works: Iterable[Work], now: float, policy: Policy) -> list[Decision]:
+    """Return what has to change, in the order in which it is to be written: wave by wave."""
     everything = list(works)
     by_uid = {work.uid: work for work in everything}
     queues: dict[str, list[Work]] = defaultdict(list)
@@ -82,34 +76,28 @@ def decide(
         elif work.active:
             queues[work.queue].append(promises.void(work, now))
     decisions = [_told(each, by_uid, now, policy) for each in decisions]
-    for name, queue in queues.items():
-        decided = _decide_queue(queue, now, policy, shares.get(name, 0))
-        decisions += [_told(each, by_uid, now, policy) for each in decided]
+    for queue in queues.values():
+        decisions += [_told(each, by_uid, now, policy) for each in _decide_queue(queue, now, policy)]
     changed = [decision for decision in decisions if decision.changes]
     return sorted(changed, key=lambda each: (each.wave, -each.priority, each.work.created, each.work.uid))
 
 
-def _decide_queue(works: list[Work], now: float, policy: Policy, share: int) -> list[Decision]:
+def _decide_queue(works: list[Work], now: float, policy: Policy) -> list[Decision]:
     turn = turns.holder(works, now, policy)
     given = _given_turn(turn, now, policy) if turn is not None and not turn.runs else None
-    left = share - sum(work.gpus for work in works if work.runs or work is turn)
     tiers: dict[str, list[Work]] = defaultdict(list)
     for work in works:
         tiers[policy.tier(work.tier).name].append(work)
     decisions: list[Decision] = []
-    for tier, members in sorted(((policy.tier(name), members) for name, members in tiers.items()), key=_highest_first):
+    for name, members in tiers.items():
+        tier = policy.tier(name)
         waiting = [_waiting(work, tier, now, policy) for work in members if not work.runs and work is not turn]
         running = [_running(work, tier, now, policy) for work in members if work.runs]
         if policy.rescue:
             waiting, running = _rescue(waiting, running, tier, now, policy)
-        waiting, left = _entitled(_in_order(waiting, policy), left, policy)
-        decisions += waiting
+        decisions += _in_order(waiting, policy)
         decisions += _protected(running, waiting, tier, now, policy)
     return [*decisions, given] if given else decisions
-
-
-def _highest_first(tier_and_works: tuple[Tier, list[Work]]) -> int:
-    return -tier_and_works[0].priority
 
 
 def _waiting(work: Work, tier: Tier, now: float, policy: Policy) -> Decision:
@@ -133,8 +121,6 @@ def _running(work: Work, tier: Tier, now: float, policy: Policy) -> Decision:
     Work that can keep its deadline stands above what has none: Kueue displaces the lowest first, within a queue and
     between them.
     """
-    if work.noted.standing is Standing.ENTITLED and work.words.deadline is None:
-        return _decision(work, tier.priority, Standing.OPEN, now, policy)
     decided = work.noted.priority
     within = decided is not None and tier.priority <= decided <= tier.at(_TOP)
     has_turn = work.noted.standing is Standing.TURN
@@ -246,32 +232,6 @@ def _in_order(waiting: list[Decision], policy: Policy) -> list[Decision]:
         floor = max(floor, each.work.priority if near else each.priority)
         kept.append(replace(each, priority=floor))
     return kept
-
-
-def _entitled(waiting: list[Decision], left: int, policy: Policy) -> tuple[list[Decision], int]:
-    """Let work that fits into what is left of the share stand before the first of its tier that would have to borrow.
-
-    Kueue tries one work of each queue in a cycle, and begins again with the first whenever something has ended: in a
-    large cluster what is further back is hardly ever tried. Returns what is left of the share then, too.
-    """
-    first: Decision | None = None
-    found: list[Decision] = []
-    for each in sorted(waiting, key=lambda each: (-each.priority, each.work.created, each.work.uid)):
-        if each.standing is Standing.RESCUE:  # before all of them as it is, and its like make room for it
-            found.append(each)
-        elif each.work.gpus > left:
-            first = first or each
-            found.append(each)
-        else:
-            left -= each.work.gpus
-            found.append(_before(first, each, policy) if first else each)
-    return found, left
-
-
-def _before(first: Decision, each: Decision, policy: Policy) -> Decision:
-    had = each.work.priority if each.work.noted.standing is Standing.ENTITLED else 0
-    stays = first.priority < had <= first.priority + policy.step
-    return replace(each, priority=had if stays else first.priority + 1, standing=Standing.ENTITLED)
 
 
 def _given_turn(work: Work, now: float, policy: Policy) -> Decision:

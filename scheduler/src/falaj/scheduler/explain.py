@@ -31,7 +31,6 @@ def standing(now_is: Standing, work: Work, priority: int, now: float, policy: Po
     because = {
         Standing.OPEN: "no deadline raises it",
         Standing.DUE: f"its deadline leaves {_slack(left)}",
-        Standing.ENTITLED: "it fits into what is left of its queue's share, and work of its tier before it does not",
         Standing.LATE: f"its deadline cannot be kept any more ({_slack(left)}), so it gives way to work whose can",
         Standing.OVERDUE: f"it has waited {waited}, and its tier promises {promised} at most",
         Standing.KEEPS: "it keeps its GPUs against work of its own tier that is first in line",

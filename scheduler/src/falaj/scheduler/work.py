@@ -17,9 +17,6 @@ MEASURED = "falaj.dev/measured-progress"
 MEASURED_AT = "falaj.dev/measured-at"
 """Annotations of a Workload, in which each decision and measured progress are kept: the cluster is the only memory."""
 
-GPUS = "nvidia.com/"
-"""How the names of GPUs, and of slices of them, begin among resources."""
-
 
 class Standing(StrEnum):
     """Why work has its priority."""
@@ -28,8 +25,6 @@ class Standing(StrEnum):
     """Nothing raises it: it has the base of its tier."""
     DUE = "due"
     """Its deadline raises it, the more the less slack there is."""
-    ENTITLED = "entitled"
-    """It fits into what is left of its queue's share, so that it goes before work of its tier that has to borrow."""
     LATE = "late"
     """Its deadline cannot be kept any more, so that it gives way to what can: it has the base of its tier."""
     OVERDUE = "overdue"
@@ -166,6 +161,6 @@ def gpus_of(pod_sets: list[Mapping[str, Any]]) -> int:
         for container in pods["template"]["spec"].get("containers", []):
             resources: Mapping[str, Any] = container.get("resources", {})
             asked = {**resources.get("limits", {}), **resources.get("requests", {})}
-            amounts = [amount for name, amount in asked.items() if name.startswith(GPUS)]
+            amounts = [amount for name, amount in asked.items() if name.startswith("nvidia.com/")]
             total += pods.get("count", 1) * sum(int(amount) for amount in amounts)
     return total
