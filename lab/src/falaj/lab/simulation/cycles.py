@@ -16,8 +16,7 @@ _TIMES = re.compile(r"^kueue_admission_attempt_duration_seconds_(sum|count)\{[^}
 def cycles(lab: Lab, api: Api) -> dict[str, float] | None:
     """Return how many cycles there were since Kueue began and their mean seconds; nothing where Kueue does not answer.
 
-    A cycle tries one work of each queue, and writes down why those wait that were not let in: the time a queue is
-    looked at again after.
+    A cycle tries one work of each queue, and writes down why those wait that were not let in.
     """
     try:
         told = _TIMES.findall(_metrics(lab, api))

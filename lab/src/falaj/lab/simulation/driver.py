@@ -99,14 +99,14 @@ class Run:
             seconds = self._jobs.now()
             spent = costs.stop()
             restarts = {view.name: view.restarts for view in control.views(self._lab) if view.restarts}
-            rounds = cycles(self._lab, self._api)
+            gone_through = cycles(self._lab, self._api)
             self._stop.set()
             self._pool.shutdown(wait=False, cancel_futures=True)
             if helper:
                 end(helper)
         busy = round(os.getloadavg()[2], 1)
         return Outcome(
-            list(self._jobs.events), self.scale, seconds, complete, spent, restarts, rounds, busy, self._nodes
+            list(self._jobs.events), self.scale, seconds, complete, spent, restarts, gone_through, busy, self._nodes
         )
 
     def _set_up(self) -> None:

@@ -200,7 +200,7 @@ def details(name: str, run: Figures) -> str:
             "admissions a second",
             f"{shown(run['admissions']['per_second'])}, at best {shown(run['admissions']['peak_per_second'])}",
         ),
-        ("Kueue's scheduling cycles", round_times(run["cycles"])),
+        ("Kueue's scheduling cycles", cycle_times(run["cycles"])),
         ("evictions", json.dumps(run["evictions"]["by_reason"])),
         (
             "GPU hours lost (simulated)",
@@ -241,7 +241,7 @@ def details(name: str, run: Figures) -> str:
     )
 
 
-def round_times(cycles: Mapping[str, float] | None) -> str:
+def cycle_times(cycles: Mapping[str, float] | None) -> str:
     """Say how long Kueue takes from trying a queue's first work to trying the next."""
     return f"{cycles['count']:.0f}, of {cycles['mean_seconds']:g} s in the mean" if cycles else "unknown"
 
