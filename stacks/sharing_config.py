@@ -132,6 +132,7 @@ class SchedulerConfig(Section):
 
     image: str
     rescue: bool = True
+    consolidate: bool = True
 
 
 class AutoscaledPoolConfig(Section):

@@ -24,6 +24,15 @@ class Killed(BaseException):
     """A kill -9 at a chosen moment."""
 
 
+def node(name: str) -> dict[str, Any]:
+    ready = [{"type": "Ready", "status": "True"}]
+    return {
+        "metadata": {"uid": name, "name": name, "labels": {"pool": "gpu"}},
+        "spec": {},
+        "status": {"allocatable": {"nvidia.com/gpu": "8", "cpu": "96"}, "conditions": ready},
+    }
+
+
 class Api:
     """Holds Workloads and Jobs; a patch of an old version is a conflict, an event of the same name exists."""
 
@@ -34,6 +43,11 @@ class Api:
             "metadata": {"uid": "q", "name": "default", "namespace": "vision"},
             "spec": {"clusterQueue": "vision"},
         }
+        self.queue = {
+            "metadata": {"uid": "c", "name": "vision"},
+            "spec": {"resourceGroups": [{"flavors": [{"name": "gpu"}]}]},
+        }
+        self.nodes = {name: node(name) for name in ("gpu-1", "gpu-2")}
         self.events: dict[str, Any] = {}
         self.log: list[str] = []
         self.dies_after = 10**6
@@ -73,7 +87,16 @@ class Api:
         }
 
     def get(self, path: str, accept: str = "", **query: Any) -> Any:
-        kinds = {"workloads": self.workloads, "jobs": self.jobs, "localqueues": {"default": self.local}}
+        kinds = {
+            "workloads": self.workloads,
+            "jobs": self.jobs,
+            "localqueues": {"default": self.local},
+            "clusterqueues": {"vision": self.queue},
+            "resourceflavors": {
+                "gpu": {"metadata": {"uid": "f", "name": "gpu"}, "spec": {"nodeLabels": {"pool": "gpu"}}}
+            },
+            "nodes": self.nodes,
+        }
         held = kinds[path.rpartition("/")[2]]
         items = deepcopy(list(held.values())) or None  # the API server says null of none
         return {"items": items, "metadata": {"resourceVersion": str(self.version)}}
@@ -267,3 +290,39 @@ def test_gpus_that_a_template_limits_count_as_asked_for_though_no_request_says_s
     gpus = {"nvidia.com/gpu": "8", "cpu": "4"}
     assert gpus_of([pods(2, limits=gpus)]) == gpus_of([pods(2, limits=gpus, requests=gpus)]) == 16
     assert gpus_of([pods(1, requests={"nvidia.com/mig-1g.10gb": "3"}), pods(1)]) == 3
+
+
+def test_small_work_moves_for_work_that_waits_for_a_whole_node(api):
+    api.workloads.clear()
+    api.add("small", runs=True, expected_seconds="90000", checkpoint_seconds="600")
+    api.add("large", runs=True, expected_seconds="90000")
+    api.add("whole", expected_seconds="90000")
+    place(api, "small", 2, "gpu-1")
+    place(api, "large", 5, "gpu-2")
+    message = "couldn't assign flavors: topology \"gpu\" doesn't allow to fit any of 1 pod(s)"
+    waits = {"type": "QuotaReserved", "status": "False", "message": message, "lastTransitionTime": MADE}
+    api.workloads["whole"]["status"]["conditions"] = [waits]
+    api.workloads["whole"]["metadata"]["creationTimestamp"] = "2027-01-15T07:00:00Z"
+
+    look(api)
+    assert api.log == ["tell small Moved", "write small"]
+    assert api.workloads["small"]["spec"]["active"] is False
+    look(api)
+    assert len(api.log) == 2, "it has not left yet"
+
+    api.workloads["small"]["status"] = {"conditions": [{"type": "QuotaReserved", "status": "False", "message": ""}]}
+    look(api)
+    assert api.workloads["small"]["spec"]["active"] is True
+    assert api.workloads["small"]["metadata"]["annotations"]["falaj.dev/standing"] == "returns"
+
+
+def place(api: Api, name: str, gpus: int, on: str) -> None:
+    """Have work run on a node since long ago."""
+    limits = {"nvidia.com/gpu": str(gpus)}
+    pods = {"name": "main", "count": 1, "template": {"spec": {"containers": [{"resources": {"requests": limits}}]}}}
+    api.workloads[name]["spec"]["podSets"] = [pods]
+    levels = [{"universal": "zone-a"}, {"individual": {"prefix": "gpu-", "roots": [on.removeprefix("gpu-")]}}]
+    slices = [{"domainCount": 1, "valuesPerLevel": levels, "podCounts": {"universal": 1}}]
+    assigned = {"name": "main", "flavors": {"nvidia.com/gpu": "gpu"}, "topologyAssignment": {"slices": slices}}
+    api.workloads[name]["status"]["admission"]["podSetAssignments"] = [assigned]
+    api.workloads[name]["status"]["conditions"][0]["lastTransitionTime"] = "2027-01-15T04:00:00Z"

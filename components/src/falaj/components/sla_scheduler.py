@@ -42,6 +42,8 @@ class SlaSchedulerArgs(TypedDict):
     """Whether the namespace is made here; false where something else has made it. Default: true."""
     rescue: NotRequired[bool]
     """Whether work about to miss its deadline may displace work of its own tier that can afford it. Default: true."""
+    consolidate: NotRequired[bool]
+    """Whether small work that can afford it moves, so that work of whole nodes finds them. Default: true."""
     checkpoint_seconds: NotRequired[int]
     """Work that is lost at most when work that measures its progress is displaced, 1 to 86400. Default: 600."""
     turn_seconds: NotRequired[int]
@@ -138,6 +140,7 @@ def scheduler_policy(name: str, args: SlaSchedulerArgs) -> dict[str, Any]:
     return {
         "tiers": bands,
         "rescue": args.get("rescue", True),
+        "consolidate": args.get("consolidate", True),
         "checkpoint_seconds": bounded(f"{name}.checkpoint_seconds", args.get("checkpoint_seconds", 600), 1, 86400),
         "turn_seconds": bounded(f"{name}.turn_seconds", args.get("turn_seconds", 900), 10, 86400),
     }
@@ -150,11 +153,13 @@ def cluster_rules() -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
     but not its status, by which alone Kueue lets work in.
     """
     read = ["get", "list", "watch"]
+    kueue = ["localqueues", "clusterqueues", "resourceflavors"]
     return [
         {"api_groups": ["kueue.x-k8s.io"], "resources": ["workloads"], "verbs": [*read, "patch"]},
-        {"api_groups": ["kueue.x-k8s.io"], "resources": ["localqueues"], "verbs": read},
+        {"api_groups": ["kueue.x-k8s.io"], "resources": kueue, "verbs": read},
         {"api_groups": ["batch"], "resources": ["jobs"], "verbs": read},
         {"api_groups": [""], "resources": ["pods"], "verbs": ["list"]},  # the address of one that tells its progress
+        {"api_groups": [""], "resources": ["nodes"], "verbs": read},
         {"api_groups": [""], "resources": ["events"], "verbs": ["create"]},
     ]
 

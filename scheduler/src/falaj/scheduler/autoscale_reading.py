@@ -8,6 +8,7 @@ from typing import Any
 
 from falaj.scheduler.autoscale_policy import NO_TIER, Policy, PoolPolicy
 from falaj.scheduler.autoscale_state import Node, Work
+from falaj.scheduler.placement import NO_NODES
 from falaj.scheduler.words import TIER
 from falaj.scheduler.work import seconds
 
@@ -18,10 +19,6 @@ EMPTY = "falaj.dev/empty-since"
 CONDEMNED = "falaj.dev/given-back-since"
 """Annotation of a node: since when the autoscaler keeps work off it."""
 GROUP = "eks.amazonaws.com/nodegroup"
-# What Kueue says of work that has quota, and whose topology has no nodes or too few: it is not admitted before.
-_NO_NODES = re.compile(
-    r'topology "(?P<topology>[^"]+)" (?:doesn\'t allow to fit|allows to fit only)|no topology domains at level'
-)
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
@@ -212,7 +209,7 @@ def _without_nodes(
 ) -> dict[str, tuple[list[int], int]]:
     """Return the pods of a Workload that Kueue would admit if the topology of its flavor had nodes enough."""
     reserved = next((c for c in workload.get("status", {}).get("conditions", []) if c["type"] == "QuotaReserved"), None)
-    said = _NO_NODES.search(reserved["message"]) if reserved and reserved["status"] == "False" else None
+    said = NO_NODES.search(reserved["message"]) if reserved and reserved["status"] == "False" else None
     parts: dict[str, tuple[list[int], int]] = {}
     if not said or workload["spec"].get("active") is False:
         return parts

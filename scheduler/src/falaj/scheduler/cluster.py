@@ -12,6 +12,7 @@ from kubernetes.client.exceptions import ApiException
 from falaj.scheduler.connection import Connection, Manifest
 from falaj.scheduler.decide import Decision, Notice
 from falaj.scheduler.feed import Feed
+from falaj.scheduler.placement import NO_NODES, Pools, flavors_of, read_flavors, read_labels, read_node
 from falaj.scheduler.words import DEADLINE, moment, read_words
 from falaj.scheduler.work import (
     DECIDED,
@@ -25,6 +26,8 @@ from falaj.scheduler.work import (
     Owner,
     Work,
     gpus_of,
+    places_of,
+    pods_of,
     read_noted,
     seconds,
 )
@@ -43,7 +46,7 @@ class _Read:
 
 
 class Cluster:
-    """Follows Workloads, Jobs and LocalQueues, and writes what was decided."""
+    """Follows Workloads, Jobs, queues and nodes, and writes what was decided."""
 
     def __init__(self, connection: Connection, identity: str) -> None:
         self._connection, self._identity = connection, identity
@@ -52,7 +55,10 @@ class Cluster:
         self._workloads = Feed(connection, f"{KUEUE}/workloads", _read_workload, self.changed)
         self._jobs = Feed(connection, "/apis/batch/v1/jobs", _annotations, self.changed, metadata=True)
         self._queues = Feed(connection, f"{KUEUE}/localqueues", _read_queue, self.changed)
-        self._feeds = (self._workloads, self._jobs, self._queues)
+        self._nodes = Feed(connection, "/api/v1/nodes", read_node, self.changed)
+        self._flavors = Feed(connection, f"{KUEUE}/resourceflavors", read_labels, self.changed)
+        self._cluster_queues = Feed(connection, f"{KUEUE}/clusterqueues", read_flavors, self.changed)
+        self._feeds = (self._workloads, self._jobs, self._queues, self._nodes, self._flavors, self._cluster_queues)
 
     def follow(self, stop: threading.Event) -> None:
         """Begin to follow the cluster, in threads of their own."""
@@ -69,6 +75,11 @@ class Cluster:
         jobs = self._jobs.items()
         queues = dict(self._queues.items().values())
         return [_complete(read, jobs, queues) for read in self._workloads.items().values()]
+
+    def pools(self) -> Pools:
+        """Return the nodes with GPUs, and which of them each queue may use."""
+        flavors, queues = self._flavors.items().values(), self._cluster_queues.items().values()
+        return Pools(list(self._nodes.items().values()), dict(flavors), dict(queues))
 
     def write(self, decision: Decision) -> None:
         """Write a decision, unless the Workload has changed since it was read."""
@@ -190,6 +201,10 @@ def _read_workload(workload: Manifest) -> _Read | None:
         priority=spec.get("priority", 0),
         created=seconds(meta["creationTimestamp"]) or 0.0,
         gpus=gpus_of(spec["podSets"]),
+        pods=pods_of(spec["podSets"]),
+        places=places_of(spec["podSets"], admission) if runs else (),
+        flavors=flavors_of(admission) if runs else frozenset(),
+        no_nodes=not runs and bool(NO_NODES.search(conditions.get("QuotaReserved", {}).get("message", ""))),
         ran=float(status.get("accumulatedPastExecutionTimeSeconds") or 0),
         admitted=seconds(conditions["QuotaReserved"]["lastTransitionTime"]) if runs else None,
         active=spec.get("active", True),

@@ -83,7 +83,8 @@ class Controller:
         # What was written and has not come back yet would be written again, in vain.
         self._written = {work.uid: work.version for work in works if self._written.get(work.uid) == work.version}
         with self._metrics.decide.time():
-            decisions = [each for each in decide(works, now, self._policy) if each.work.uid not in self._written]
+            decided = decide(works, now, self._policy, self._cluster.pools())
+        decisions = [each for each in decided if each.work.uid not in self._written]
         self._metrics.left.set(max(0, len(decisions) - self._batch))
         for _, wave in itertools.groupby(decisions[: self._batch], key=lambda decision: decision.wave):
             self._carry_out_all(wave, now, stop)

@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from falaj.scheduler import explain, promises, turns
+from falaj.scheduler import consolidation, explain, promises, turns
+from falaj.scheduler.placement import Pools
 from falaj.scheduler.policy import Policy, Tier
 from falaj.scheduler.slack import lost, nearness, remaining, rescue_margin, risk_margin, slack
 from falaj.scheduler.work import Promise, Standing, Work
@@ -45,7 +46,7 @@ class Decision:
         In another order Kueue could displace work that runs for work that was raised, in between; and notes about work
         that runs must not keep work that waits from being raised.
         """
-        if not self.work.runs:
+        if not self.work.runs or self.active != self.work.active:
             return 1
         return 0 if self.priority > self.work.priority else 2
 
@@ -64,8 +65,11 @@ class Decision:
         )
 
 
-def decide(works: Iterable[Work], now: float, policy: Policy) -> list[Decision]:
-    """Return what has to change, in the order in which it is to be written: wave by wave."""
+def decide(works: Iterable[Work], now: float, policy: Policy, pools: Pools | None = None) -> list[Decision]:
+    """Return what has to change, in the order in which it is to be written: wave by wave.
+
+    Without ``pools``, the nodes and who may use them, nothing is moved.
+    """
     everything = list(works)
     by_uid = {work.uid: work for work in everything}
     queues: dict[str, list[Work]] = defaultdict(list)
@@ -78,6 +82,8 @@ def decide(works: Iterable[Work], now: float, policy: Policy) -> list[Decision]:
     decisions = [_told(each, by_uid, now, policy) for each in decisions]
     for queue in queues.values():
         decisions += [_told(each, by_uid, now, policy) for each in _decide_queue(queue, now, policy)]
+    if moves := consolidation.plan(everything, pools or Pools(), now, policy):
+        decisions = [_moved(each, moves, now, policy) for each in decisions]
     changed = [decision for decision in decisions if decision.changes]
     return sorted(changed, key=lambda each: (each.wave, -each.priority, each.work.created, each.work.uid))
 
@@ -111,6 +117,9 @@ def _waiting(work: Work, tier: Tier, now: float, policy: Policy) -> Decision:
         standing, priority = Standing.LATE, tier.priority
     else:
         standing, priority = Standing.DUE, tier.at(_DUE * nearness(left, policy))
+    if work.noted.standing is Standing.RETURNS and standing in (Standing.OPEN, Standing.DUE):
+        standing, had = Standing.RETURNS, work.priority
+        priority = had if abs(had - priority) < policy.step else priority
     return _decision(work, priority, standing, now, policy)
 
 
@@ -127,7 +136,8 @@ def _running(work: Work, tier: Tier, now: float, policy: Policy) -> Decision:
     priority = policy.turn_priority if has_turn else decided if within and decided is not None else work.priority
     kept = 0 if work.words.deadline is None else _kept(work, tier, now, policy)
     if kept - policy.step < priority:
-        return _decision(work, max(priority, tier.priority), work.noted.standing, now, policy)
+        standing = Standing.OPEN if work.noted.standing is Standing.RETURNS else work.noted.standing
+        return _decision(work, max(priority, tier.priority), standing, now, policy)
     return _decision(work, kept, Standing.KEEPS, now, policy)
 
 
@@ -247,8 +257,11 @@ def _decision(work: Work, priority: int, standing: Standing, now: float, policy:
 
 
 def _stopped_or_freed(work: Work, now: float) -> Decision | None:
-    """Stop new work whose words are refused, and let in again what was stopped and has been put right."""
+    """Stop new work whose words are refused; let in again what has been put right, and what was moved and has left."""
     noted = work.noted
+    if not work.active and noted.standing is Standing.MOVED:
+        again = Decision(work, work.priority, Standing.RETURNS, noted.promise, True, noted.turn, noted.explained)
+        return None if work.runs else again
     if promises.refusal(work, now):
         active, promise = False, Promise.REFUSED
         goes_on = not work.active or not promises.stops(work, now)
@@ -258,6 +271,16 @@ def _stopped_or_freed(work: Work, now: float) -> Decision | None:
     return (
         None if goes_on else Decision(work, work.priority, noted.standing, promise, active, noted.turn, noted.explained)
     )
+
+
+def _moved(decision: Decision, moves: consolidation.Moves, now: float, policy: Policy) -> Decision:
+    """Stop work that is to move; it is let in again when it has left its node."""
+    work = decision.work
+    if work.uid not in {each.uid for each in moves.moved}:
+        return decision
+    text = explain.moved(work, moves.waits, now, policy)
+    notices = (*decision.notices, Notice("Moved", text, f"moved {work.admitted}"))
+    return replace(decision, standing=Standing.MOVED, active=False, priority=work.priority, notices=notices)
 
 
 def _told(decision: Decision, by_uid: Mapping[str, Work], now: float, policy: Policy) -> Decision:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from falaj.scheduler.policy import Policy
 from falaj.scheduler.promises import refusal
-from falaj.scheduler.slack import remaining, slack
+from falaj.scheduler.slack import lost, remaining, slack
 from falaj.scheduler.turns import longest_wait
 from falaj.scheduler.words import duration, moment
 from falaj.scheduler.work import Promise, Standing, Work
@@ -35,6 +35,8 @@ def standing(now_is: Standing, work: Work, priority: int, now: float, policy: Po
         Standing.OVERDUE: f"it has waited {waited}, and its tier promises {promised} at most",
         Standing.KEEPS: "it keeps its GPUs against work of its own tier that is first in line",
         Standing.RESCUE: f"it would miss its deadline ({_slack(left)}), and work of its tier can afford to make room",
+        Standing.MOVED: "it has made room for work of whole nodes, and is let in again as soon as it has left",
+        Standing.RETURNS: "it has made room for work of whole nodes, and waits for its place between other work",
         Standing.TURN: f"it has waited {waited}, longest of its queue beyond all promises, and has the queue's turn",
     }[now_is]
     return f"Priority {priority} in tier {policy.tier(work.tier).name}: {because}."
@@ -93,6 +95,17 @@ def displaced(work: Work, by_uid: Mapping[str, Work], now: float, policy: Policy
         "other": "Kueue gives no reason that is known here",
     }[displaced_because(work)]
     return f"Displaced by {whom}, because {why}. {_lost(work)}, and waits again at priority {work.priority}."
+
+
+def moved(work: Work, waits: Work, now: float, policy: Policy) -> str:
+    """Say why work is moved, and what that costs it; other work is named to its own namespace only."""
+    whom = f"{waits.owner.kind} {waits.owner.name}" if waits.namespace == work.namespace else "work of another team"
+    undone = duration(lost(work, now, policy))
+    there = ", ".join(name for name, _ in work.places)
+    return (
+        f"It leaves {there}, so that {whom} finds whole nodes, and begins again where other work leaves room for it. "
+        f"It does {undone} of work again."
+    )
 
 
 def displaced_because(work: Work) -> str:

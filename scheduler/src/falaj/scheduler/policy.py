@@ -11,6 +11,7 @@ import yaml
 from falaj.scheduler.errors import RefusedError
 
 _INT32 = 2**31 - 1
+_SWITCHES = ("rescue", "consolidate")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,15 @@ class Policy:
     turn_seconds: float = 900
     """How long the turn waits for one work to be admitted before it goes to the next."""
 
+    consolidate: bool = True
+    """Whether small work moves, so that work of whole nodes finds them."""
+    consolidate_after_seconds: float = 60
+    """How long work waits for nodes before other work moves for it."""
+    consolidate_rest_seconds: float = 1800
+    """How long work has been where it is before it moves."""
+    consolidate_seconds: float = 120
+    """What a move takes beside the work that it undoes: to stop, to wait for a place, to start."""
+
     @property
     def turn_priority(self) -> int:
         """The priority of the work that has the turn: above every band."""
@@ -84,6 +94,9 @@ class Policy:
             "checkpoint_seconds",
             "rescue_seconds",
             "turn_seconds",
+            "consolidate_after_seconds",
+            "consolidate_rest_seconds",
+            "consolidate_seconds",
             "horizon_hours",
         )
         tiers = {name: tier.faster(factor) for name, tier in self.tiers.items()}
@@ -112,10 +125,11 @@ def read_policy(given: Any) -> Policy:
     if "tiers" in values:
         values["tiers"] = _tiers(values["tiers"])
     for name, value in values.items():
-        if name not in ("tiers", "rescue") and (not _is_number(value) or value <= 0):
+        if name not in ("tiers", *_SWITCHES) and (not _is_number(value) or value <= 0):
             raise RefusedError(f"policy.{name}", value, "must be a number above 0")
-    if not isinstance(values.get("rescue", True), bool):
-        raise RefusedError("policy.rescue", values["rescue"], "must be true or false")
+    for name in _SWITCHES:
+        if not isinstance(values.get(name, True), bool):
+            raise RefusedError(f"policy.{name}", values[name], "must be true or false")
     return Policy(**values)
 
 

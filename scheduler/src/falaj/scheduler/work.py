@@ -1,11 +1,13 @@
 """Work as the rules see it: what was said of it, how Kueue has it, and what was decided of it before."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from falaj.scheduler.placement import GPUS, pods_on
 from falaj.scheduler.words import Words, read_progress
 
 STANDING = "falaj.dev/standing"
@@ -33,6 +35,10 @@ class Standing(StrEnum):
     """It runs, and work of its own tier would displace it for less than it would lose."""
     RESCUE = "rescue"
     """It would miss its deadline, and work of its tier that can afford it makes room."""
+    MOVED = "moved"
+    """It was stopped, so that other work finds whole nodes, and is let in again as soon as it has left."""
+    RETURNS = "returns"
+    """It was moved, and waits for its place in room between other work."""
     TURN = "turn"
     """It has the turn of its queue: it has waited longest beyond all promises, and everything gives way."""
 
@@ -104,6 +110,14 @@ class Work:
     priority: int
     created: float
     gpus: int = 0
+    pods: int = 0
+    """Pods that ask for GPUs, each for as many; 0 where they differ, or have to be near each other."""
+    places: tuple[tuple[str, int], ...] = ()
+    """GPUs on each node, where Kueue has said which."""
+    flavors: frozenset[str] = frozenset()
+    """The flavors that it was admitted with."""
+    no_nodes: bool = False
+    """Whether Kueue says that its queue has the GPUs and no nodes have the room."""
     ran: float = 0
     """Seconds that it ran before it lost its place."""
     admitted: float | None = None
@@ -152,15 +166,36 @@ def _real(text: str | None) -> float | None:
 
 
 def gpus_of(pod_sets: list[Mapping[str, Any]]) -> int:
-    """Return how many GPUs, or slices of them, the work asks for.
+    """Return how many GPUs, or slices of them, the work asks for."""
+    return sum(pods.get("count", 1) * gpus_each(pods) for pods in pod_sets)
+
+
+def gpus_each(pods: Mapping[str, Any]) -> int:
+    """Return how many GPUs, or slices of them, each pod of a set asks for.
 
     Of GPUs a limit is a request as well, and in a template, unlike in a pod, nobody has written it out.
     """
     total = 0
-    for pods in pod_sets:
-        for container in pods["template"]["spec"].get("containers", []):
-            resources: Mapping[str, Any] = container.get("resources", {})
-            asked = {**resources.get("limits", {}), **resources.get("requests", {})}
-            amounts = [amount for name, amount in asked.items() if name.startswith("nvidia.com/")]
-            total += pods.get("count", 1) * sum(int(amount) for amount in amounts)
+    for container in pods["template"]["spec"].get("containers", []):
+        resources: Mapping[str, Any] = container.get("resources", {})
+        asked = {**resources.get("limits", {}), **resources.get("requests", {})}
+        total += sum(int(amount) for name, amount in asked.items() if name.startswith(GPUS))
     return total
+
+
+def pods_of(pod_sets: list[Mapping[str, Any]]) -> int:
+    """Return how many pods ask for GPUs; 0 where they do not all ask for as many, or have to be near each other."""
+    asking = [pods for pods in pod_sets if gpus_each(pods)]
+    count = sum(pods.get("count", 1) for pods in asking)
+    near = count > 1 and any((pods.get("topologyRequest") or {}).get("required") for pods in asking)
+    return 0 if near or len({gpus_each(pods) for pods in asking}) > 1 else count
+
+
+def places_of(pod_sets: list[Mapping[str, Any]], admission: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
+    """Return the GPUs that the work has on each node, where Kueue has said which."""
+    each = {pods.get("name", "main"): gpus_each(pods) for pods in pod_sets}
+    held: Counter[str] = Counter()
+    for name, counted in pods_on(admission).items():
+        for node, count in counted.items():
+            held[node] += count * each.get(name, 0)
+    return tuple(sorted((node, gpus) for node, gpus in held.items() if gpus))

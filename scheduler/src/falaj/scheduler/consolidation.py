@@ -1,0 +1,168 @@
+"""Whole nodes for work that waits for them: small work that can afford it moves into room between other work.
+
+Kueue places work where it leaves the least free and never moves it, so that what ends leaves GPUs free one or two on a
+node, which work of whole nodes cannot use. As KAI Scheduler's action of the same name, this moves nothing that does not
+find a place elsewhere at once. Pure, as the rules are.
+"""
+
+import functools
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from falaj.scheduler.placement import Node, Pools
+from falaj.scheduler.policy import Policy
+from falaj.scheduler.slack import lost, remaining, rescue_margin, slack
+from falaj.scheduler.work import Standing, Work
+
+_WORTH = 4
+"""How many times as many GPU seconds the work that waits has before it as moving others takes of them."""
+
+
+@dataclass(frozen=True)
+class Moves:
+    """What is to move, and for whom."""
+
+    waits: Work
+    moved: tuple[Work, ...]
+
+
+def plan(works: Sequence[Work], pools: Pools, now: float, policy: Policy) -> Moves | None:
+    """Return the moves for the first work in line that they help; none before what was moved last is back in place."""
+    under_way = any(
+        work.noted.standing is Standing.MOVED or (work.noted.standing is Standing.RETURNS and not work.runs)
+        for work in works
+    )
+    running = [work for work in works if work.runs and work.gpus]
+    if not policy.consolidate or under_way:
+        return None
+    # Of nodes where some are without Kueue having said on which, it is not known what is free.
+    unknown = [work for work in running if sum(gpus for _, gpus in work.places) != work.gpus]
+    rooms = _Rooms(running, pools.without(name for work in unknown for name in work.flavors), now, policy)
+    for work in sorted(works, key=lambda work: (-work.priority, work.created, work.uid)):
+        if _waits_for_nodes(work, now, policy) and not rooms.take(work) and (moved := rooms.made_for(work)):
+            return Moves(work, moved)
+    return None
+
+
+def _waits_for_nodes(work: Work, now: float, policy: Policy) -> bool:
+    waits = work.active and not work.runs and work.no_nodes
+    known = work.pods > 0 and work.words.expected is not None
+    return waits and known and work.waited(now) >= policy.consolidate_after_seconds
+
+
+class _Rooms:
+    """What is free on each node, while moves are planned."""
+
+    def __init__(self, running: Sequence[Work], pools: Pools, now: float, policy: Policy) -> None:
+        self._running, self._now, self._policy = running, now, policy
+        self._nodes = functools.cache(pools.of)
+        self._free = {node.name: node.gpus for node in pools.nodes}
+        for name, gpus in (place for work in running for place in work.places):
+            if name in self._free:
+                self._free[name] -= gpus
+
+    def take(self, work: Work) -> bool:
+        """Keep free what the work finds as it is; say whether that is enough."""
+        rooms = _place(work, self._free, self._nodes(work.queue))
+        if len(rooms) < work.pods:
+            return False
+        _fill(self._free, rooms, work)
+        return True
+
+    def made_for(self, waits: Work) -> tuple[Work, ...]:
+        """Return what has to move so that each pod finds a node; nothing if that cannot be, or costs too much."""
+        nodes = self._nodes(waits.queue)
+        if sum(self._free.values()) < waits.gpus:
+            return ()  # whoever leaves would not find a place
+        free, kept = dict(self._free), set(_place(waits, self._free, nodes))
+        missing = waits.pods - len(_place(waits, self._free, nodes))
+        moved: list[Work] = []
+        received: set[str] = set()
+        for name, chosen in self._offers(waits, nodes):
+            if missing and name not in received and (after := self._without(chosen, free, {*kept, name})):
+                received |= {room for room in after if after[room] < free[room]}
+                kept.add(name)
+                free, moved, missing = after, moved + chosen, missing - 1
+        worth = waits.gpus * remaining(waits, self._now) >= _WORTH * sum(map(self._cost, moved))
+        return tuple(moved) if not missing and worth else ()
+
+    def _offers(self, waits: Work, nodes: Sequence[Node]) -> list[tuple[str, list[Work]]]:
+        """Return the nodes on which a pod would find room, and who would have to leave each; the cheapest first."""
+        each = waits.gpus // waits.pods
+        movable: defaultdict[str, list[Work]] = defaultdict(list)
+        for work in self._running:
+            if _may_move(work, waits, self._now, self._policy):
+                movable[work.places[0][0]].append(work)
+        offers: list[tuple[str, list[Work]]] = []
+        for node in nodes:
+            short = each - self._free[node.name]
+            if short > 0 and node.gpus >= each and (chosen := self._fewest(movable[node.name], short)):
+                offers.append((node.name, chosen))
+        return sorted(offers, key=lambda offer: (sum(map(self._cost, offer[1])), offer[0]))
+
+    def _without(self, leaving: Sequence[Work], free: dict[str, int], kept: set[str]) -> dict[str, int] | None:
+        """Return what is free once they have left for other nodes than these; nothing if there is no room for all."""
+        after = dict(free)
+        for work in sorted(leaving, key=lambda work: (-work.gpus, work.uid)):
+            others = [node for node in self._nodes(work.queue) if node.name not in kept]
+            rooms = _place(work, after, others)
+            if len(rooms) < work.pods:
+                return None
+            _fill(after, rooms, work)
+        return after
+
+    def _fewest(self, works: Sequence[Work], gpus: int) -> list[Work]:
+        """Return works that hold as many GPUs, those that it costs least to move; none if all do not."""
+        chosen: list[Work] = []
+        for work in sorted(works, key=lambda work: (self._cost(work) / work.gpus, work.uid)):
+            if gpus > 0:
+                chosen.append(work)
+                gpus -= work.gpus
+        if gpus > 0:
+            return []
+        for work in sorted(chosen, key=self._cost, reverse=True):
+            if gpus + work.gpus <= 0:
+                chosen.remove(work)
+                gpus += work.gpus
+        return chosen
+
+    def _cost(self, work: Work) -> float:
+        """Return the GPU seconds that a move takes."""
+        return work.gpus * (lost(work, self._now, self._policy) + self._policy.consolidate_seconds)
+
+
+def _place(work: Work, free: dict[str, int], nodes: Sequence[Node]) -> list[str]:
+    """Return the nodes of as many of the work's pods as find room, each where it leaves the least free."""
+    each, left = work.gpus // work.pods, {node.name: free[node.name] for node in nodes}
+    rooms: list[str] = []
+    for _ in range(work.pods):
+        fitting = [name for name, gpus in left.items() if gpus >= each]
+        if not fitting:
+            break
+        rooms.append(min(fitting, key=lambda name: (left[name], name)))
+        left[rooms[-1]] -= each
+    return rooms
+
+
+def _fill(free: dict[str, int], rooms: Sequence[str], work: Work) -> None:
+    for name in rooms:
+        free[name] -= work.gpus // work.pods
+
+
+def _may_move(work: Work, waits: Work, now: float, policy: Policy) -> bool:
+    """Return whether work may be moved for another: it is on one node, of no higher tier, and keeps what it promises.
+
+    Work that has just come to where it is stays, so that nothing moves again and again.
+    """
+    if work.admitted is None or not work.pods or len(work.places) != 1:
+        return False
+    if work.noted.standing in (Standing.RESCUE, Standing.TURN):
+        return False
+    if policy.tier(work.tier).priority > policy.tier(waits.tier).priority:
+        return False
+    if now - work.admitted < policy.consolidate_rest_seconds:
+        return False
+    undone = lost(work, now, policy) + policy.consolidate_seconds
+    left = slack(work, now)
+    return remaining(work, now) > undone and (left is None or left - undone > rescue_margin(work, policy))

@@ -1,0 +1,98 @@
+"""Where Kueue has placed work, and what nodes there are to place it on: read from Kueue's objects and from Nodes."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+NO_NODES = re.compile(
+    r'topology "(?P<topology>[^"]+)" (?:doesn\'t allow to fit|allows to fit only)|no topology domains at level'
+)
+"""What Kueue says of work that has quota, and whose topology has no nodes or too few: it is not admitted before."""
+GPUS = "nvidia.com/"
+"""How the names of GPUs, and of slices of them, begin among resources."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node that work may be placed on."""
+
+    name: str
+    gpus: int
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Pools:
+    """The nodes, and which of them each ClusterQueue may use."""
+
+    nodes: Sequence[Node] = ()
+    flavors: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+    """The labels that each flavor's nodes have."""
+    queues: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """The flavors of each queue."""
+
+    def of(self, queue: str) -> list[Node]:
+        """Return the nodes that work of a queue may be placed on."""
+        return [node for node in self.nodes if self._has(node, self.queues.get(queue, ()))]
+
+    def without(self, flavors: Iterable[str]) -> "Pools":
+        """Return the pools without the nodes of these flavors."""
+        gone = frozenset(flavors)
+        return replace(self, nodes=[node for node in self.nodes if not self._has(node, gone)]) if gone else self
+
+    def _has(self, node: Node, flavors: Iterable[str]) -> bool:
+        labels = [self.flavors[name] for name in flavors if name in self.flavors]
+        return any(all(node.labels.get(key) == value for key, value in each.items()) for each in labels)
+
+
+def read_node(node: Mapping[str, Any]) -> Node | None:
+    """Return a node, unless it has no GPUs, is not ready or takes no new pods."""
+    status: Mapping[str, Any] = node.get("status", {})
+    gpus = sum(int(count) for name, count in (status.get("allocatable") or {}).items() if name.startswith(GPUS))
+    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions") or [])
+    if not gpus or not ready or node["spec"].get("unschedulable"):
+        return None
+    return Node(node["metadata"]["name"], gpus, node["metadata"].get("labels") or {})
+
+
+def read_flavors(queue: Mapping[str, Any]) -> tuple[str, frozenset[str]]:
+    """Return the name of a ClusterQueue, and its flavors."""
+    groups = queue["spec"].get("resourceGroups", [])
+    return queue["metadata"]["name"], frozenset(each["name"] for group in groups for each in group["flavors"])
+
+
+def read_labels(flavor: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
+    """Return the name of a ResourceFlavor, and the labels of its nodes."""
+    return flavor["metadata"]["name"], (flavor.get("spec") or {}).get("nodeLabels") or {}
+
+
+def flavors_of(admission: Mapping[str, Any]) -> frozenset[str]:
+    """Return the flavors that admitted work has GPUs of."""
+    given = [pods.get("flavors") or {} for pods in admission.get("podSetAssignments", ())]
+    return frozenset(flavor for each in given for resource, flavor in each.items() if resource.startswith(GPUS))
+
+
+def pods_on(admission: Mapping[str, Any]) -> Mapping[str, Mapping[str, int]]:
+    """Return how many pods of each set are on each node; without topology-aware placement nothing is known of it.
+
+    Read from ``topologyAssignment`` of ``kueue.x-k8s.io/v1beta2``, whose last level is the node.
+    """
+    found: dict[str, Counter[str]] = {}
+    for pods in admission.get("podSetAssignments", ()):
+        counted = found.setdefault(pods["name"], Counter())
+        for part in (pods.get("topologyAssignment") or {}).get("slices", ()):
+            names, counts = part["valuesPerLevel"][-1], part["podCounts"]
+            for number, name in enumerate(_names(names, part["domainCount"])):
+                counted[name] += counts["universal"] if "universal" in counts else counts["individual"][number]
+    return found
+
+
+def _names(values: Mapping[str, Any], count: int) -> Iterator[str]:
+    if "universal" in values:
+        yield from [values["universal"]] * count
+        return
+    each = values["individual"]
+    for root in each["roots"]:
+        yield f"{each.get('prefix', '')}{root}{each.get('suffix', '')}"
