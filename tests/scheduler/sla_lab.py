@@ -16,6 +16,7 @@ from urllib.request import urlopen
 import yaml
 
 from falaj.lab.testing import RunningLab
+from falaj.scheduler.placement import pods_on
 
 NAMESPACE = "vision"
 USER = "system:serviceaccount:falaj-system:sla-scheduler"
@@ -64,6 +65,27 @@ def queue_of_eight() -> list[Mapping[str, Any]]:
     ]
 
 
+def queue_of_two_nodes() -> list[Mapping[str, Any]]:
+    """Return another queue of the tenant, with two nodes of eight GPUs, of which Kueue chooses those of each pod."""
+    label = {"pool": "placed"}
+    flavor = {"name": "placed", "resources": [{"name": "nvidia.com/gpu", "nominalQuota": 16}]}
+    return [
+        kueue("Topology", "placed", spec={"levels": [{"nodeLabel": "kubernetes.io/hostname"}]}),
+        kueue("ResourceFlavor", "placed", spec={"nodeLabels": label, "topologyName": "placed"}),
+        kueue(
+            "ClusterQueue",
+            "placed",
+            spec={
+                "namespaceSelector": {"matchLabels": {"falaj.dev/tenant": NAMESPACE}},
+                "resourceGroups": [{"coveredResources": ["nvidia.com/gpu"], "flavors": [flavor]}],
+            },
+        ),
+        kueue("LocalQueue", "placed", NAMESPACE, spec={"clusterQueue": "placed"}),
+        node("placed-1", label, 8),
+        node("placed-2", label, 8),
+    ]
+
+
 @dataclass
 class SlaLab:
     """The lab, and what its tests do in it."""
@@ -87,14 +109,22 @@ class SlaLab:
         return done.stdout
 
     def submit(
-        self, name: str, *, tier: str = "batch", seconds: int = 20, due: float | str | None = None, **words: str
+        self,
+        name: str,
+        *,
+        tier: str = "batch",
+        seconds: int = 20,
+        due: float | str | None = None,
+        gpus: int = 8,
+        queue: str = "default",
+        **words: str,
     ) -> None:
-        """Submit a Job of eight GPUs that runs so long; ``due`` is in seconds from now, or as it is written."""
+        """Submit a Job of one pod that runs so long; ``due`` is in seconds from now, or as it is written."""
         if due is not None:
             moment = datetime.now(UTC) + timedelta(seconds=due) if not isinstance(due, str) else None
             words["deadline"] = moment.isoformat(timespec="seconds") if moment else str(due)
         delays = {f"{_KWOK}/{each}": f"{seconds}s" for each in ("delay", "jitter-delay")}
-        limits = {"nvidia.com/gpu": "8"}
+        limits = {"nvidia.com/gpu": str(gpus)}
         pod = {
             "restartPolicy": "Never",
             "containers": [{"name": "main", "image": "train", "resources": {"requests": limits, "limits": limits}}],
@@ -105,7 +135,7 @@ class SlaLab:
             "metadata": {
                 "name": name,
                 "namespace": NAMESPACE,
-                "labels": {"kueue.x-k8s.io/priority-class": tier, "kueue.x-k8s.io/queue-name": "default"},
+                "labels": {"kueue.x-k8s.io/priority-class": tier, "kueue.x-k8s.io/queue-name": queue},
                 "annotations": {f"falaj.dev/{key.replace('_', '-')}": value for key, value in words.items()},
             },
             "spec": {
@@ -191,6 +221,12 @@ def until(holds: Callable[[], Any], what: str, seconds: float = 60) -> float:
         assert time.monotonic() - began < seconds, f"not within {seconds} s: {what}"
         time.sleep(0.3)
     return time.monotonic() - began
+
+
+def place(work: Mapping[str, Any] | None) -> str:
+    """Return the node that Kueue has chosen for a Workload of one pod; nothing while it waits."""
+    admission = (work or {}).get("status", {}).get("admission") if runs(work) else None
+    return next(iter(pods_on(admission or {}).get("main", {})), "")
 
 
 def runs(work: Mapping[str, Any] | None) -> bool:

@@ -11,7 +11,19 @@ from collections.abc import Iterator
 import pytest
 from examples import Example
 from scheduler.pods import pod, told
-from scheduler.sla_lab import NAMESPACE, SCHEDULER, TIERS, USER, SlaLab, holds, queue_of_eight, runs, until
+from scheduler.sla_lab import (
+    NAMESPACE,
+    SCHEDULER,
+    TIERS,
+    USER,
+    SlaLab,
+    holds,
+    place,
+    queue_of_eight,
+    queue_of_two_nodes,
+    runs,
+    until,
+)
 
 from falaj.lab.testing import temporary_lab
 
@@ -133,6 +145,27 @@ def test_work_that_waits_too_long_has_its_turn_whatever_floods_the_queue(lab):
         assert lab.works()["patient"]["metadata"]["annotations"]["falaj.dev/standing"] == "turn"
         flood = [work for name, work in lab.works().items() if name.startswith("flood")]
         assert sum(not holds(work, "Finished") for work in flood) >= 2, "the flood was not over"
+
+
+def test_small_work_moves_for_work_of_a_whole_node_and_begins_again_beside_other_work(lab):
+    soon = {"consolidate_after_seconds": 1, "consolidate_rest_seconds": 5, "consolidate_seconds": 1}
+    lab.kubectl("apply", "--server-side", "-f", "-", given=queue_of_two_nodes())
+    with lab.scheduler(policy=soon):
+        for name, gpus in (("small-1", 3), ("filler-1", 5), ("small-2", 3), ("filler-2", 5)):
+            lab.submit(name, gpus=gpus, queue="placed", seconds=600, expected_seconds="9000", checkpoint_seconds="1")
+            until(lambda name=name: runs(lab.works().get(name)), f"{name} runs")
+        lab.kubectl("delete", "job", "filler-1", "filler-2", "-n", NAMESPACE)
+        before = {name: place(lab.works()[name]) for name in ("small-1", "small-2")}
+        assert set(before.values()) == {"placed-1", "placed-2"}
+
+        lab.submit("whole", gpus=8, queue="placed", seconds=600, expected_seconds="9000")
+        until(lambda: all(place(lab.works().get(name)) for name in (*before, "whole")), "all three run")
+        works = lab.works()
+        after = {name: place(works[name]) for name in before}
+        assert after["small-1"] == after["small-2"] != place(works["whole"])
+        (moved,) = (name for name in before if before[name] != after[name])
+        assert lab.told(moved)["Moved"].startswith(f"It leaves {before[moved]}, so that Job whole finds whole nodes")
+        until(lambda: works[moved]["spec"].get("active", True), "it is let in again")
 
 
 def test_a_kill_in_the_middle_changes_nothing_and_another_follows_within_the_lease(lab):
