@@ -292,7 +292,9 @@ def test_gpus_that_a_template_limits_count_as_asked_for_though_no_request_says_s
     assert gpus_of([pods(1, requests={"nvidia.com/mig-1g.10gb": "3"}), pods(1)]) == 3
 
 
-def test_small_work_moves_for_work_that_waits_for_a_whole_node(api):
+@pytest.fixture
+def split(api: Api) -> Api:
+    """Two nodes with small work, beside which work of a whole node waits."""
     api.workloads.clear()
     api.add("small", runs=True, expected_seconds="90000", checkpoint_seconds="600")
     api.add("large", runs=True, expected_seconds="90000")
@@ -303,17 +305,33 @@ def test_small_work_moves_for_work_that_waits_for_a_whole_node(api):
     waits = {"type": "QuotaReserved", "status": "False", "message": message, "lastTransitionTime": MADE}
     api.workloads["whole"]["status"]["conditions"] = [waits]
     api.workloads["whole"]["metadata"]["creationTimestamp"] = "2027-01-15T07:00:00Z"
+    return api
 
-    look(api)
-    assert api.log == ["tell small Moved", "write small"]
-    assert api.workloads["small"]["spec"]["active"] is False
-    look(api)
-    assert len(api.log) == 2, "it has not left yet"
 
-    api.workloads["small"]["status"] = {"conditions": [{"type": "QuotaReserved", "status": "False", "message": ""}]}
-    look(api)
-    assert api.workloads["small"]["spec"]["active"] is True
-    assert api.workloads["small"]["metadata"]["annotations"]["falaj.dev/standing"] == "returns"
+def test_small_work_moves_for_work_that_waits_for_a_whole_node(split):
+    look(split)
+    assert split.log == ["tell small Moved", "write small"]
+    assert split.workloads["small"]["spec"]["active"] is False
+    look(split)
+    assert len(split.log) == 2, "it has not left yet"
+
+    split.workloads["small"]["status"] = {"conditions": [{"type": "QuotaReserved", "status": "False", "message": ""}]}
+    look(split)
+    assert split.workloads["small"]["spec"]["active"] is True
+    assert split.workloads["small"]["metadata"]["annotations"]["falaj.dev/standing"] == "returns"
+
+
+@pytest.mark.parametrize("after", range(2))
+def test_a_kill_while_work_is_moved_moves_it_once_and_tells_it_once(split, after):
+    split.dies_after = after
+    with pytest.raises(Killed):
+        look(split)
+    split.dies_after = 10**6
+    look(split)
+    look(split)
+
+    assert split.log.count("write small") == len(split.events) == 1
+    assert split.workloads["small"]["spec"]["active"] is False
 
 
 def place(api: Api, name: str, gpus: int, on: str) -> None:
