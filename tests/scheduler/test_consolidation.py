@@ -10,7 +10,7 @@ from scheduler.queue_model import work, written
 
 from falaj.scheduler.consolidation import Moves, plan
 from falaj.scheduler.decide import Decision, decide
-from falaj.scheduler.placement import Node, Pools, read_node
+from falaj.scheduler.placement import Node, Pools, Queue, read_node, read_queue
 from falaj.scheduler.policy import Policy
 from falaj.scheduler.work import Noted, Standing, Work
 
@@ -21,7 +21,7 @@ POLICY = Policy()
 
 def pools(*names: str, queues: tuple[str, ...] = ("vision",)) -> Pools:
     """Return nodes of eight GPUs, and queues that may use them."""
-    return Pools([Node(name, 8, {}) for name in names], {"gpu": {}}, dict.fromkeys(queues, frozenset({"gpu"})))
+    return Pools([Node(name, 8, {}) for name in names], {"gpu": {}}, dict.fromkeys(queues, Queue(frozenset({"gpu"}))))
 
 
 def runs(name: str, gpus: int, on: str, **more: Any) -> Work:
@@ -124,9 +124,9 @@ def test_work_moves_within_what_its_queue_may_use() -> None:
     works = [runs("small", 2, "h1"), runs("large", 7, "h2"), waits()]
 
     for mine, found in (({"h"}, []), ({"h", "l"}, [])):
-        assert moved(*works, nodes=Pools(nodes, labels, {"vision": frozenset(mine)})) == found
+        assert moved(*works, nodes=Pools(nodes, labels, {"vision": Queue(frozenset(mine))})) == found
     other = [replace(each, queue="speech") if each.runs else each for each in works]
-    queues = {"vision": frozenset({"h"}), "speech": frozenset({"h", "l"})}
+    queues = {"vision": Queue(frozenset({"h"})), "speech": Queue(frozenset({"h", "l"}))}
     assert moved(*other, nodes=Pools(nodes, labels, queues)) == ["small"], "speech may go to l1, vision may not"
 
 
@@ -136,6 +136,54 @@ def test_nodes_are_left_alone_where_some_work_is_and_nobody_has_said_on_which() 
 
     assert moved(*works, somewhere) == []
     assert moved(*works, replace(somewhere, flavors=frozenset({"other"}))) == ["small"]
+
+
+def shared(nominal: int, *names: str, takes_back: bool = True) -> Pools:
+    """Return nodes that two queues of a cohort share."""
+    queue = Queue(frozenset({"gpu"}), nominal, "all", takes_back=takes_back)
+    return replace(pools(*names), queues={"vision": queue, "speech": queue})
+
+
+def taken(*works: Work, nodes: Pools) -> tuple[list[str], list[str]]:
+    """Return who moves and who gives its place up."""
+    found = plan(works, nodes, NOW, POLICY)
+    return (names(found.moved), names(found.taken)) if found else ([], [])
+
+
+def names(works: tuple[Work, ...]) -> list[str]:
+    return sorted(each.owner.name for each in works)
+
+
+def test_what_was_borrowed_gives_its_place_up_where_it_makes_a_node_free_for_whom_it_is_owed_to() -> None:
+    """Kueue would take back the lowest and latest, which make no node free."""
+    lent = [runs(f"{on}{each}", 4, on, queue="speech", tier="production") for on in "ab" for each in range(2)]
+
+    assert taken(*lent, waits(), nodes=shared(8, "a", "b")) == ([], ["a0", "a1"])
+    assert taken(*lent, waits(), nodes=shared(12, "a", "b")) == ([], []), "speech has borrowed four and no more"
+    assert taken(*lent, waits(gpus=16), nodes=shared(8, "a", "b")) == ([], []), "vision has eight, and would borrow"
+    assert taken(*lent, waits(), nodes=shared(8, "a", "b", takes_back=False)) == ([], [])
+    own = [replace(each, queue="vision") for each in lent]
+    assert taken(*own, waits(), nodes=shared(32, "a", "b")) == ([], []), "nobody has borrowed anything"
+
+
+def test_what_finds_a_place_moves_and_only_the_rest_gives_its_place_up() -> None:
+    works = [runs("small", 2, "a"), runs("lent", 6, "a", queue="speech"), runs("other", 5, "b")]
+    nodes = shared(16, "a", "b")
+    borrows = replace(nodes, queues={**nodes.queues, "speech": replace(nodes.queues["speech"], nominal=0)})
+
+    assert taken(*works, waits(), nodes=borrows) == (["small"], ["lent"])
+    assert taken(*works, waits(), nodes=nodes) == ([], []), "speech has what is its own"
+
+
+def test_a_queue_is_read_with_its_share_as_kubernetes_writes_it() -> None:
+    flavors = [{"name": name, "resources": [{"name": "nvidia.com/gpu", "nominalQuota": "1k"}]} for name in "hl"]
+    groups = [{"coveredResources": ["nvidia.com/gpu"], "flavors": flavors}]
+    spec = {"cohortName": "all", "resourceGroups": groups, "preemption": {"reclaimWithinCohort": "Any"}}
+
+    _, queue = read_queue({"metadata": {"name": "vision"}, "spec": spec})
+    assert queue == Queue(frozenset("hl"), 2000, "all", takes_back=True)
+    _, queue = read_queue({"metadata": {"name": "vision"}, "spec": {**spec, "preemption": {}}})
+    assert not queue.takes_back
 
 
 def test_it_can_be_switched_off() -> None:
@@ -152,7 +200,7 @@ def test_what_moves_is_stopped_told_and_let_in_again_when_it_has_left() -> None:
     assert (decision.active, decision.standing) == (False, Standing.MOVED)
     assert [notice.reason for notice in decision.notices] == ["Moved"]
     assert decision.notices[0].text == (
-        "It leaves a, so that Job whole finds whole nodes, and begins again where other work leaves room for it. "
+        "It leaves a, so that Job whole finds whole nodes: it begins again where other work leaves room for it. "
         "It does 15 min of work again."
     )
 
@@ -166,6 +214,23 @@ def test_what_moves_is_stopped_told_and_let_in_again_when_it_has_left() -> None:
     assert not decided(back, large, whole), "nobody else moves before it has a place"
     placed = replace(back, admitted=NOW, places=(("b", 2),), flavors=frozenset({"gpu"}))
     assert decided(placed, large, now=NOW + 1)["small"].standing is Standing.OPEN
+
+
+def test_what_gave_its_place_up_is_let_in_again_as_any_other() -> None:
+    lent = runs("lent", 8, "a", queue="speech", namespace="speech")
+    nodes = shared(8, "a")
+    borrows = replace(nodes, queues={**nodes.queues, "speech": replace(nodes.queues["speech"], nominal=0)})
+
+    (decision,) = decide([lent, waits()], NOW, POLICY, borrows)
+    assert (decision.active, decision.standing) == (False, Standing.YIELDS)
+    assert [notice.reason for notice in decision.notices] == ["TakenBack"]
+    assert decision.notices[0].text == (
+        "It leaves a, so that work of another team finds whole nodes: that team takes back GPUs that it had lent, and "
+        "no others would make a node free; it waits for a place again. It does 15 min of work again."
+    )
+    gone = replace(written(decision), admitted=None, places=(), flavors=frozenset[str]())
+    (again,) = decide([gone, waits()], NOW, POLICY, borrows)
+    assert (again.active, again.standing) == (True, Standing.OPEN)
 
 
 def test_work_that_its_owner_stops_stays_stopped() -> None:

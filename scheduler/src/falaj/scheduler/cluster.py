@@ -12,7 +12,7 @@ from kubernetes.client.exceptions import ApiException
 from falaj.scheduler.connection import Connection, Manifest
 from falaj.scheduler.decide import Decision, Notice
 from falaj.scheduler.feed import Feed
-from falaj.scheduler.placement import NO_NODES, Pools, flavors_of, read_flavors, read_labels, read_node
+from falaj.scheduler.placement import NO_NODES, Pools, flavors_of, read_labels, read_node, read_queue
 from falaj.scheduler.words import DEADLINE, moment, read_words
 from falaj.scheduler.work import (
     DECIDED,
@@ -54,10 +54,10 @@ class Cluster:
         """Set when anything has changed."""
         self._workloads = Feed(connection, f"{KUEUE}/workloads", _read_workload, self.changed)
         self._jobs = Feed(connection, "/apis/batch/v1/jobs", _annotations, self.changed, metadata=True)
-        self._queues = Feed(connection, f"{KUEUE}/localqueues", _read_queue, self.changed)
+        self._queues = Feed(connection, f"{KUEUE}/localqueues", _read_local_queue, self.changed)
         self._nodes = Feed(connection, "/api/v1/nodes", read_node, self.changed)
         self._flavors = Feed(connection, f"{KUEUE}/resourceflavors", read_labels, self.changed)
-        self._cluster_queues = Feed(connection, f"{KUEUE}/clusterqueues", read_flavors, self.changed)
+        self._cluster_queues = Feed(connection, f"{KUEUE}/clusterqueues", read_queue, self.changed)
         self._feeds = (self._workloads, self._jobs, self._queues, self._nodes, self._flavors, self._cluster_queues)
 
     def follow(self, stop: threading.Event) -> None:
@@ -169,7 +169,7 @@ def _annotations(job: Manifest) -> Mapping[str, str]:
     return {name: value for name, value in said.items() if name.startswith("falaj.dev/")}
 
 
-def _read_queue(queue: Manifest) -> tuple[str, str]:
+def _read_local_queue(queue: Manifest) -> tuple[str, str]:
     meta = queue["metadata"]
     return f"{meta['namespace']}/{meta['name']}", queue["spec"]["clusterQueue"]
 

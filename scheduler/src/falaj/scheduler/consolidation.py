@@ -7,7 +7,7 @@ find a place elsewhere at once. Pure, as the rules are.
 
 import functools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from falaj.scheduler.placement import Node, Pools
@@ -25,12 +25,15 @@ class Moves:
 
     waits: Work
     moved: tuple[Work, ...]
+    taken: tuple[Work, ...] = ()
+    """What does not find a place elsewhere, and has borrowed what the work that waits has a right to."""
 
 
 def plan(works: Sequence[Work], pools: Pools, now: float, policy: Policy) -> Moves | None:
     """Return the moves for the first work in line that they help; none before what was moved last is back in place."""
     under_way = any(
-        work.noted.standing is Standing.MOVED or (work.noted.standing is Standing.RETURNS and not work.runs)
+        work.noted.standing in (Standing.MOVED, Standing.YIELDS)
+        or (work.noted.standing is Standing.RETURNS and not work.runs)
         for work in works
     )
     running = [work for work in works if work.runs and work.gpus]
@@ -40,8 +43,10 @@ def plan(works: Sequence[Work], pools: Pools, now: float, policy: Policy) -> Mov
     unknown = [work for work in running if sum(gpus for _, gpus in work.places) != work.gpus]
     rooms = _Rooms(running, pools.without(name for work in unknown for name in work.flavors), now, policy)
     for work in sorted(works, key=lambda work: (-work.priority, work.created, work.uid)):
-        if _waits_for_nodes(work, now, policy) and not rooms.take(work) and (moved := rooms.made_for(work)):
-            return Moves(work, moved)
+        if _waits_for_nodes(work, now, policy) and not rooms.take(work):
+            moves = rooms.made_for(work) or (rooms.made_for(work, taking=True) if rooms.owed(work) else None)
+            if moves:
+                return moves
     return None
 
 
@@ -55,7 +60,10 @@ class _Rooms:
     """What is free on each node, while moves are planned."""
 
     def __init__(self, running: Sequence[Work], pools: Pools, now: float, policy: Policy) -> None:
-        self._running, self._now, self._policy = running, now, policy
+        self._running, self._queues, self._now, self._policy = running, pools.queues, now, policy
+        self._beyond = {name: -queue.nominal for name, queue in pools.queues.items()}
+        for work in running:
+            self._beyond[work.queue] = self._beyond.get(work.queue, 0) + work.gpus
         self._nodes = functools.cache(pools.of)
         self._free = {node.name: node.gpus for node in pools.nodes}
         for name, gpus in (place for work in running for place in work.places):
@@ -70,29 +78,61 @@ class _Rooms:
         _fill(self._free, rooms, work)
         return True
 
-    def made_for(self, waits: Work) -> tuple[Work, ...]:
-        """Return what has to move so that each pod finds a node; nothing if that cannot be, or costs too much."""
+    def owed(self, work: Work) -> bool:
+        """Return whether the work's queue would have no more than its own with it, and takes back what it has lent."""
+        queue = self._queues.get(work.queue)
+        return queue is not None and queue.takes_back and self._beyond[work.queue] + work.gpus <= 0
+
+    def made_for(self, waits: Work, *, taking: bool = False) -> Moves | None:
+        """Return what has to leave so that each pod finds a node; nothing if that cannot be, or costs too much.
+
+        With ``taking``, what finds no other place gives its own up, where its queue has borrowed as much.
+        """
         nodes = self._nodes(waits.queue)
-        if sum(self._free.values()) < waits.gpus:
-            return ()  # whoever leaves would not find a place
+        if not taking and sum(self._free.values()) < waits.gpus:
+            return None  # whoever leaves would not find a place
         free, kept = dict(self._free), set(_place(waits, self._free, nodes))
+        beyond = self._lent(waits) if taking else {}
         missing = waits.pods - len(_place(waits, self._free, nodes))
         moved: list[Work] = []
+        taken: list[Work] = []
         received: set[str] = set()
-        for name, chosen in self._offers(waits, nodes):
-            if missing and name not in received and (after := self._without(chosen, free, {*kept, name})):
-                received |= {room for room in after if after[room] < free[room]}
-                kept.add(name)
-                free, moved, missing = after, moved + chosen, missing - 1
+        for name, chosen in self._offers(waits, nodes, beyond):
+            if not missing or name in received:
+                continue
+            left = self._without(chosen, waits, free, kept={*kept, name}, beyond=beyond)
+            if left is None:
+                continue
+            after, gives = left
+            received |= {room for room in after if after[room] < free[room]}
+            kept.add(name)
+            free, missing = after, missing - 1
+            taken += gives
+            moved += [work for work in chosen if work not in gives]
+            for work in gives:
+                beyond[work.queue] -= work.gpus
         worth = waits.gpus * remaining(waits, self._now) >= _WORTH * sum(map(self._cost, moved))
-        return tuple(moved) if not missing and worth else ()
+        return Moves(waits, tuple(moved), tuple(taken)) if not missing and worth else None
 
-    def _offers(self, waits: Work, nodes: Sequence[Node]) -> list[tuple[str, list[Work]]]:
+    def _lent(self, waits: Work) -> dict[str, int]:
+        """Return what the other queues of the cohort have beyond their own."""
+        cohort = self._queues[waits.queue].cohort
+        return {
+            name: max(0, self._beyond[name])
+            for name, queue in self._queues.items()
+            if name != waits.queue and queue.cohort == cohort
+        }
+
+    def _leaves(self, work: Work, waits: Work, beyond: Mapping[str, int]) -> bool:
+        """Return whether the work may leave its node at all."""
+        return _may_move(work, waits, self._now, self._policy) or _may_be_taken(work, beyond)
+
+    def _offers(self, waits: Work, nodes: Sequence[Node], beyond: Mapping[str, int]) -> list[tuple[str, list[Work]]]:
         """Return the nodes on which a pod would find room, and who would have to leave each; the cheapest first."""
         each = waits.gpus // waits.pods
         movable: defaultdict[str, list[Work]] = defaultdict(list)
         for work in self._running:
-            if _may_move(work, waits, self._now, self._policy):
+            if self._leaves(work, waits, beyond):
                 movable[work.places[0][0]].append(work)
         offers: list[tuple[str, list[Work]]] = []
         for node in nodes:
@@ -101,16 +141,27 @@ class _Rooms:
                 offers.append((node.name, chosen))
         return sorted(offers, key=lambda offer: (sum(map(self._cost, offer[1])), offer[0]))
 
-    def _without(self, leaving: Sequence[Work], free: dict[str, int], kept: set[str]) -> dict[str, int] | None:
-        """Return what is free once they have left for other nodes than these; nothing if there is no room for all."""
-        after = dict(free)
+    def _without(
+        self, leaving: Sequence[Work], waits: Work, free: dict[str, int], *, kept: set[str], beyond: Mapping[str, int]
+    ) -> tuple[dict[str, int], list[Work]] | None:
+        """Return what is free once they have left for other nodes than those kept, and who has no place any more.
+
+        Nothing if one of them may not leave without a place, and there is none.
+        """
+        after, lent = dict(free), dict(beyond)
+        gives: list[Work] = []
         for work in sorted(leaving, key=lambda work: (-work.gpus, work.uid)):
             others = [node for node in self._nodes(work.queue) if node.name not in kept]
-            rooms = _place(work, after, others)
-            if len(rooms) < work.pods:
+            movable = _may_move(work, waits, self._now, self._policy)
+            rooms = _place(work, after, others) if movable else []
+            if len(rooms) == work.pods:
+                _fill(after, rooms, work)
+            elif _may_be_taken(work, lent):
+                lent[work.queue] -= work.gpus
+                gives.append(work)
+            else:
                 return None
-            _fill(after, rooms, work)
-        return after
+        return after, gives
 
     def _fewest(self, works: Sequence[Work], gpus: int) -> list[Work]:
         """Return works that hold as many GPUs, those that it costs least to move; none if all do not."""
@@ -166,3 +217,9 @@ def _may_move(work: Work, waits: Work, now: float, policy: Policy) -> bool:
     undone = lost(work, now, policy) + policy.consolidate_seconds
     left = slack(work, now)
     return remaining(work, now) > undone and (left is None or left - undone > rescue_margin(work, policy))
+
+
+def _may_be_taken(work: Work, beyond: Mapping[str, int]) -> bool:
+    """Return whether the work's queue has borrowed as much, so that Kueue would take it back as well."""
+    held = work.noted.standing in (Standing.RESCUE, Standing.TURN)
+    return not held and work.pods > 0 and len(work.places) == 1 and 0 < work.gpus <= beyond.get(work.queue, 0)

@@ -259,8 +259,9 @@ def _decision(work: Work, priority: int, standing: Standing, now: float, policy:
 def _stopped_or_freed(work: Work, now: float) -> Decision | None:
     """Stop new work whose words are refused; let in again what has been put right, and what was moved and has left."""
     noted = work.noted
-    if not work.active and noted.standing is Standing.MOVED:
-        again = Decision(work, work.priority, Standing.RETURNS, noted.promise, True, noted.turn, noted.explained)
+    if not work.active and noted.standing in (Standing.MOVED, Standing.YIELDS):
+        then = Standing.RETURNS if noted.standing is Standing.MOVED else Standing.OPEN
+        again = Decision(work, work.priority, then, noted.promise, True, noted.turn, noted.explained)
         return None if work.runs else again
     if promises.refusal(work, now):
         active, promise = False, Promise.REFUSED
@@ -274,13 +275,15 @@ def _stopped_or_freed(work: Work, now: float) -> Decision | None:
 
 
 def _moved(decision: Decision, moves: consolidation.Moves, now: float, policy: Policy) -> Decision:
-    """Stop work that is to move; it is let in again when it has left its node."""
+    """Stop work that is to leave its node; it is let in again when it has."""
     work = decision.work
-    if work.uid not in {each.uid for each in moves.moved}:
+    taken = work.uid in {each.uid for each in moves.taken}
+    if not taken and work.uid not in {each.uid for each in moves.moved}:
         return decision
-    text = explain.moved(work, moves.waits, now, policy)
-    notices = (*decision.notices, Notice("Moved", text, f"moved {work.admitted}"))
-    return replace(decision, standing=Standing.MOVED, active=False, priority=work.priority, notices=notices)
+    standing, reason = (Standing.YIELDS, "TakenBack") if taken else (Standing.MOVED, "Moved")
+    text = explain.moved(work, moves.waits, now, policy, taken=taken)
+    notices = (*decision.notices, Notice(reason, text, f"moved {work.admitted}"))
+    return replace(decision, standing=standing, active=False, priority=work.priority, notices=notices)
 
 
 def _told(decision: Decision, by_uid: Mapping[str, Work], now: float, policy: Policy) -> Decision:

@@ -36,6 +36,7 @@ def standing(now_is: Standing, work: Work, priority: int, now: float, policy: Po
         Standing.KEEPS: "it keeps its GPUs against work of its own tier that is first in line",
         Standing.RESCUE: f"it would miss its deadline ({_slack(left)}), and work of its tier can afford to make room",
         Standing.MOVED: "it has made room for work of whole nodes, and is let in again as soon as it has left",
+        Standing.YIELDS: "it has given back what its queue had borrowed, and is let in again as soon as it has left",
         Standing.RETURNS: "it has made room for work of whole nodes, and waits for its place between other work",
         Standing.TURN: f"it has waited {waited}, longest of its queue beyond all promises, and has the queue's turn",
     }[now_is]
@@ -97,15 +98,17 @@ def displaced(work: Work, by_uid: Mapping[str, Work], now: float, policy: Policy
     return f"Displaced by {whom}, because {why}. {_lost(work)}, and waits again at priority {work.priority}."
 
 
-def moved(work: Work, waits: Work, now: float, policy: Policy) -> str:
-    """Say why work is moved, and what that costs it; other work is named to its own namespace only."""
+def moved(work: Work, waits: Work, now: float, policy: Policy, *, taken: bool) -> str:
+    """Say why work leaves its node, and what that costs it; other work is named to its own namespace only."""
     whom = f"{waits.owner.kind} {waits.owner.name}" if waits.namespace == work.namespace else "work of another team"
     undone = duration(lost(work, now, policy))
     there = ", ".join(name for name, _ in work.places)
-    return (
-        f"It leaves {there}, so that {whom} finds whole nodes, and begins again where other work leaves room for it. "
-        f"It does {undone} of work again."
+    then = (
+        "that team takes back GPUs that it had lent, and no others would make a node free; it waits for a place again"
+        if taken
+        else "it begins again where other work leaves room for it"
     )
+    return f"It leaves {there}, so that {whom} finds whole nodes: {then}. It does {undone} of work again."
 
 
 def displaced_because(work: Work) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kubernetes.utils import parse_quantity
+
 NO_NODES = re.compile(
     r'topology "(?P<topology>[^"]+)" (?:doesn\'t allow to fit|allows to fit only)|no topology domains at level'
 )
@@ -23,6 +25,18 @@ class Node:
     labels: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A ClusterQueue."""
+
+    flavors: frozenset[str]
+    nominal: int = 0
+    """GPUs that it has without borrowing, of all flavors."""
+    cohort: str = ""
+    takes_back: bool = False
+    """Whether it takes back what others of its cohort borrow, whatever their priority."""
+
+
 @dataclass(frozen=True)
 class Pools:
     """The nodes, and which of them each ClusterQueue may use."""
@@ -30,12 +44,12 @@ class Pools:
     nodes: Sequence[Node] = ()
     flavors: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     """The labels that each flavor's nodes have."""
-    queues: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
-    """The flavors of each queue."""
+    queues: Mapping[str, Queue] = field(default_factory=dict[str, Queue])
 
     def of(self, queue: str) -> list[Node]:
         """Return the nodes that work of a queue may be placed on."""
-        return [node for node in self.nodes if self._has(node, self.queues.get(queue, ()))]
+        flavors = self.queues[queue].flavors if queue in self.queues else ()
+        return [node for node in self.nodes if self._has(node, flavors)]
 
     def without(self, flavors: Iterable[str]) -> "Pools":
         """Return the pools without the nodes of these flavors."""
@@ -50,17 +64,25 @@ class Pools:
 def read_node(node: Mapping[str, Any]) -> Node | None:
     """Return a node, unless it has no GPUs, is not ready or takes no new pods."""
     status: Mapping[str, Any] = node.get("status", {})
-    gpus = sum(int(count) for name, count in (status.get("allocatable") or {}).items() if name.startswith(GPUS))
+    gpus = sum(
+        int(parse_quantity(count)) for name, count in (status.get("allocatable") or {}).items() if name.startswith(GPUS)
+    )
     ready = any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions") or [])
     if not gpus or not ready or node["spec"].get("unschedulable"):
         return None
     return Node(node["metadata"]["name"], gpus, node["metadata"].get("labels") or {})
 
 
-def read_flavors(queue: Mapping[str, Any]) -> tuple[str, frozenset[str]]:
-    """Return the name of a ClusterQueue, and its flavors."""
-    groups = queue["spec"].get("resourceGroups", [])
-    return queue["metadata"]["name"], frozenset(each["name"] for group in groups for each in group["flavors"])
+def read_queue(queue: Mapping[str, Any]) -> tuple[str, Queue]:
+    """Return a ClusterQueue with its name."""
+    spec = queue["spec"]
+    flavors = [flavor for group in spec.get("resourceGroups", []) for flavor in group["flavors"]]
+    resources = [resource for flavor in flavors for resource in flavor.get("resources", [])]
+    nominal = sum(int(parse_quantity(each["nominalQuota"])) for each in resources if each["name"].startswith(GPUS))
+    cohort = spec.get("cohortName") or ""
+    takes_back = (spec.get("preemption") or {}).get("reclaimWithinCohort") == "Any"
+    names = frozenset(flavor["name"] for flavor in flavors)
+    return queue["metadata"]["name"], Queue(names, nominal, cohort, takes_back)
 
 
 def read_labels(flavor: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:

@@ -37,6 +37,8 @@ class Standing(StrEnum):
     """It would miss its deadline, and work of its tier that can afford it makes room."""
     MOVED = "moved"
     """It was stopped, so that other work finds whole nodes, and is let in again as soon as it has left."""
+    YIELDS = "yields"
+    """It was stopped, so that work with a right to its GPUs finds whole nodes, and is let in again once it has left."""
     RETURNS = "returns"
     """It was moved, and waits for its place in room between other work."""
     TURN = "turn"
