@@ -233,6 +233,12 @@ def test_what_gave_its_place_up_is_let_in_again_as_any_other() -> None:
     assert (again.active, again.standing) == (True, Standing.OPEN)
 
 
+def test_moved_work_that_somebody_let_in_again_before_it_left_stays_where_it_is() -> None:
+    stays = replace(runs("small", 2, "a"), noted=Noted(standing=Standing.MOVED))
+
+    assert decided(stays, runs("large", 5, "b"))["small"].standing is Standing.OPEN
+
+
 def test_work_that_its_owner_stops_stays_stopped() -> None:
     returns = replace(runs("small", 2, "a"), active=False, noted=Noted(standing=Standing.RETURNS))
 

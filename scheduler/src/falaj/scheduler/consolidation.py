@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from falaj.scheduler.placement import Node, Pools
 from falaj.scheduler.policy import Policy
 from falaj.scheduler.slack import lost, remaining, rescue_margin, slack
-from falaj.scheduler.work import Standing, Work
+from falaj.scheduler.work import LEAVING, Standing, Work
 
 _WORTH = 4
 """How many times as many GPU seconds the work that waits has before it as moving others takes of them."""
@@ -32,9 +32,7 @@ class Moves:
 def plan(works: Sequence[Work], pools: Pools, now: float, policy: Policy) -> Moves | None:
     """Return the moves for the first work in line that they help; none before what was moved last is back in place."""
     under_way = any(
-        work.noted.standing in (Standing.MOVED, Standing.YIELDS)
-        or (work.noted.standing is Standing.RETURNS and not work.runs)
-        for work in works
+        work.noted.standing in LEAVING or (work.noted.standing is Standing.RETURNS and not work.runs) for work in works
     )
     running = [work for work in works if work.runs and work.gpus]
     if not policy.consolidate or under_way:

@@ -8,7 +8,7 @@ from falaj.scheduler import consolidation, explain, promises, turns
 from falaj.scheduler.placement import Pools
 from falaj.scheduler.policy import Policy, Tier
 from falaj.scheduler.slack import lost, nearness, remaining, rescue_margin, risk_margin, slack
-from falaj.scheduler.work import Promise, Standing, Work
+from falaj.scheduler.work import LEAVING, Promise, Standing, Work
 
 # Ninths of a tier's band: deadlines spread over seven, waiting too long is above them, then work that keeps its GPUs
 # against both, by its deadline, then, at the top, the rescue.
@@ -136,7 +136,8 @@ def _running(work: Work, tier: Tier, now: float, policy: Policy) -> Decision:
     priority = policy.turn_priority if has_turn else decided if within and decided is not None else work.priority
     kept = 0 if work.words.deadline is None else _kept(work, tier, now, policy)
     if kept - policy.step < priority:
-        standing = Standing.OPEN if work.noted.standing is Standing.RETURNS else work.noted.standing
+        back = work.noted.standing in LEAVING or work.noted.standing is Standing.RETURNS
+        standing = Standing.OPEN if back else work.noted.standing
         return _decision(work, max(priority, tier.priority), standing, now, policy)
     return _decision(work, kept, Standing.KEEPS, now, policy)
 
@@ -259,7 +260,7 @@ def _decision(work: Work, priority: int, standing: Standing, now: float, policy:
 def _stopped_or_freed(work: Work, now: float) -> Decision | None:
     """Stop new work whose words are refused; let in again what has been put right, and what was moved and has left."""
     noted = work.noted
-    if not work.active and noted.standing in (Standing.MOVED, Standing.YIELDS):
+    if not work.active and noted.standing in LEAVING:
         then = Standing.RETURNS if noted.standing is Standing.MOVED else Standing.OPEN
         again = Decision(work, work.priority, then, noted.promise, True, noted.turn, noted.explained)
         return None if work.runs else again

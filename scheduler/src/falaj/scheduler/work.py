@@ -45,6 +45,10 @@ class Standing(StrEnum):
     """It has the turn of its queue: it has waited longest beyond all promises, and everything gives way."""
 
 
+LEAVING = frozenset({Standing.MOVED, Standing.YIELDS})
+"""Standings of work that was stopped to leave its node, and has not been let in again."""
+
+
 class Promise(StrEnum):
     """How it stands with a deadline."""
 
