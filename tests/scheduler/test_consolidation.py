@@ -162,6 +162,10 @@ def test_what_was_borrowed_gives_its_place_up_where_it_makes_a_node_free_for_who
     assert taken(*lent, waits(), nodes=shared(12, "a", "b")) == ([], []), "speech has borrowed four and no more"
     assert taken(*lent, waits(gpus=16), nodes=shared(8, "a", "b")) == ([], []), "vision has eight, and would borrow"
     assert taken(*lent, waits(), nodes=shared(8, "a", "b", takes_back=False)) == ([], [])
+    several = replace(
+        shared(8, "a", "b"), queues={"vision": Queue(frozenset({"gpu", "other"}), 8, "all", takes_back=True)}
+    )
+    assert taken(*lent, waits(), nodes=several) == ([], []), "what is owed might be of the other flavor"
     own = [replace(each, queue="vision") for each in lent]
     assert taken(*own, waits(), nodes=shared(32, "a", "b")) == ([], []), "nobody has borrowed anything"
 
@@ -303,4 +307,5 @@ def test_a_node_that_takes_no_pods_is_none() -> None:
     assert read_node(node) == Node("a", 8, {"pool": "h"})
     assert read_node({**node, "spec": {"unschedulable": True}}) is None
     assert read_node({**node, "status": {**node["status"], "conditions": []}}) is None
-    assert read_node({**node, "status": {**node["status"], "allocatable": {"cpu": "8"}}}) is None
+    for none in ({"cpu": "8"}, {"nvidia.com/mig-1g.18gb": "7"}):
+        assert read_node({**node, "status": {**node["status"], "allocatable": none}}) is None

@@ -13,7 +13,7 @@ from falaj.scheduler.cluster import KUEUE, Cluster, read_work
 from falaj.scheduler.controller import Controller
 from falaj.scheduler.metrics import Metrics
 from falaj.scheduler.policy import Policy
-from falaj.scheduler.work import Standing, gpus_of
+from falaj.scheduler.work import Standing, gpus_of, pods_of
 
 NOW = 1_800_000_000.0
 MADE = "2027-01-15T07:59:50Z"
@@ -43,9 +43,10 @@ class Api:
             "metadata": {"uid": "q", "name": "default", "namespace": "vision"},
             "spec": {"clusterQueue": "vision"},
         }
+        quota = {"name": "nvidia.com/gpu", "nominalQuota": "16"}
         self.queue = {
             "metadata": {"uid": "c", "name": "vision"},
-            "spec": {"resourceGroups": [{"flavors": [{"name": "gpu"}]}]},
+            "spec": {"resourceGroups": [{"flavors": [{"name": "gpu", "resources": [quota]}]}]},
         }
         self.nodes = {name: node(name) for name in ("gpu-1", "gpu-2")}
         self.events: dict[str, Any] = {}
@@ -344,3 +345,16 @@ def place(api: Api, name: str, gpus: int, on: str) -> None:
     assigned = {"name": "main", "flavors": {"nvidia.com/gpu": "gpu"}, "topologyAssignment": {"slices": slices}}
     api.workloads[name]["status"]["admission"]["podSetAssignments"] = [assigned]
     api.workloads[name]["status"]["conditions"][0]["lastTransitionTime"] = "2027-01-15T04:00:00Z"
+
+
+def test_pods_count_where_each_asks_for_as_many_whole_gpus() -> None:
+    def pods(count: int, near: str | None = None, **resources: str) -> dict[str, Any]:
+        asked = {f"nvidia.com/{name.replace('_', '-')}": amount for name, amount in resources.items()}
+        template = {"spec": {"containers": [{"resources": {"requests": asked}}]}}
+        return {"count": count, "template": template, "topologyRequest": {"required": near} if near else {}}
+
+    assert pods_of([pods(2, gpu="8"), pods(1)]) == 2
+    assert pods_of([pods(2, gpu="8"), pods(1, gpu="8")]) == 3
+    assert pods_of([pods(2, gpu="8"), pods(1, gpu="4")]) == pods_of([pods(1)]) == pods_of([]) == 0
+    assert pods_of([pods(2, mig_1g="1")]) == pods_of([pods(1, gpu="1", mig_1g="1")]) == 0
+    assert (pods_of([pods(2, "rack", gpu="8")]), pods_of([pods(1, "rack", gpu="8")])) == (0, 1)

@@ -38,7 +38,7 @@ def plan(works: Sequence[Work], pools: Pools, now: float, policy: Policy) -> Mov
     if not policy.consolidate or under_way:
         return None
     # Of nodes where some are without Kueue having said on which, it is not known what is free.
-    unknown = [work for work in running if sum(gpus for _, gpus in work.places) != work.gpus]
+    unknown = [work for work in running if not work.places]
     rooms = _Rooms(running, pools.without(name for work in unknown for name in work.flavors), now, policy)
     for work in sorted(works, key=lambda work: (-work.priority, work.created, work.uid)):
         if _waits_for_nodes(work, now, policy) and not rooms.take(work):
@@ -77,9 +77,13 @@ class _Rooms:
         return True
 
     def owed(self, work: Work) -> bool:
-        """Return whether the work's queue would have no more than its own with it, and takes back what it has lent."""
+        """Return whether the work's queue would have no more than its own with it, and takes back what it has lent.
+
+        Of a queue with GPUs of several flavors that is not judged: what is owed might be of another.
+        """
         queue = self._queues.get(work.queue)
-        return queue is not None and queue.takes_back and self._beyond[work.queue] + work.gpus <= 0
+        owes = queue is not None and queue.takes_back and len(queue.flavors) == 1
+        return owes and self._beyond[work.queue] + work.gpus <= 0
 
     def made_for(self, waits: Work, *, taking: bool = False) -> Moves | None:
         """Return what has to leave so that each pod finds a node; nothing if that cannot be, or costs too much.
@@ -113,12 +117,12 @@ class _Rooms:
         return Moves(waits, tuple(moved), tuple(taken)) if not missing and worth else None
 
     def _lent(self, waits: Work) -> dict[str, int]:
-        """Return what the other queues of the cohort have beyond their own."""
-        cohort = self._queues[waits.queue].cohort
+        """Return what the other queues of the cohort have beyond their own, of the same flavor."""
+        own = self._queues[waits.queue]
         return {
             name: max(0, self._beyond[name])
             for name, queue in self._queues.items()
-            if name != waits.queue and queue.cohort == cohort
+            if name != waits.queue and (queue.cohort, queue.flavors) == (own.cohort, own.flavors)
         }
 
     def _leaves(self, work: Work, waits: Work, beyond: Mapping[str, int]) -> bool:
@@ -204,7 +208,7 @@ def _may_move(work: Work, waits: Work, now: float, policy: Policy) -> bool:
 
     Work that has just come to where it is stays, so that nothing moves again and again.
     """
-    if work.admitted is None or not work.pods or len(work.places) != 1:
+    if work.admitted is None or not _on_one_node(work):
         return False
     if work.noted.standing in (Standing.RESCUE, Standing.TURN):
         return False
@@ -220,4 +224,8 @@ def _may_move(work: Work, waits: Work, now: float, policy: Policy) -> bool:
 def _may_be_taken(work: Work, beyond: Mapping[str, int]) -> bool:
     """Return whether the work's queue has borrowed as much, so that Kueue would take it back as well."""
     held = work.noted.standing in (Standing.RESCUE, Standing.TURN)
-    return not held and work.pods > 0 and len(work.places) == 1 and 0 < work.gpus <= beyond.get(work.queue, 0)
+    return not held and _on_one_node(work) and work.gpus <= beyond.get(work.queue, 0)
+
+
+def _on_one_node(work: Work) -> bool:
+    return work.pods > 0 and len(work.places) == 1 and work.places[0][1] == work.gpus

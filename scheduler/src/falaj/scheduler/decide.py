@@ -279,8 +279,8 @@ def _moved(decision: Decision, moves: consolidation.Moves, now: float, policy: P
     """Stop work that is to leave its node; it is let in again when it has."""
     work = decision.work
     taken = work.uid in {each.uid for each in moves.taken}
-    if not taken and work.uid not in {each.uid for each in moves.moved}:
-        return decision
+    if not decision.active or (not taken and work.uid not in {each.uid for each in moves.moved}):
+        return decision  # stopped for its words, it stays so
     standing, reason = (Standing.YIELDS, "TakenBack") if taken else (Standing.MOVED, "Moved")
     text = explain.moved(work, moves.waits, now, policy, taken=taken)
     notices = (*decision.notices, Notice(reason, text, f"moved {work.admitted}"))

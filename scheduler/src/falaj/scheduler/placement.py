@@ -14,6 +14,8 @@ NO_NODES = re.compile(
 """What Kueue says of work that has quota, and whose topology has no nodes or too few: it is not admitted before."""
 GPUS = "nvidia.com/"
 """How the names of GPUs, and of slices of them, begin among resources."""
+GPU = "nvidia.com/gpu"
+"""The name of whole GPUs; of slices of different sizes one does not make room for the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Queue:
     """A ClusterQueue."""
 
     flavors: frozenset[str]
+    """Those that it has GPUs of."""
     nominal: int = 0
     """GPUs that it has without borrowing, of all flavors."""
     cohort: str = ""
@@ -62,11 +65,9 @@ class Pools:
 
 
 def read_node(node: Mapping[str, Any]) -> Node | None:
-    """Return a node, unless it has no GPUs, is not ready or takes no new pods."""
+    """Return a node, unless it has no whole GPUs, is not ready or takes no new pods."""
     status: Mapping[str, Any] = node.get("status", {})
-    gpus = sum(
-        int(parse_quantity(count)) for name, count in (status.get("allocatable") or {}).items() if name.startswith(GPUS)
-    )
+    gpus = int(parse_quantity((status.get("allocatable") or {}).get(GPU, "0")))
     ready = any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions") or [])
     if not gpus or not ready or node["spec"].get("unschedulable"):
         return None
@@ -76,13 +77,17 @@ def read_node(node: Mapping[str, Any]) -> Node | None:
 def read_queue(queue: Mapping[str, Any]) -> tuple[str, Queue]:
     """Return a ClusterQueue with its name."""
     spec = queue["spec"]
-    flavors = [flavor for group in spec.get("resourceGroups", []) for flavor in group["flavors"]]
-    resources = [resource for flavor in flavors for resource in flavor.get("resources", [])]
-    nominal = sum(int(parse_quantity(each["nominalQuota"])) for each in resources if each["name"].startswith(GPUS))
+    quotas = [
+        (flavor["name"], int(parse_quantity(resource["nominalQuota"])))
+        for group in spec.get("resourceGroups", [])
+        for flavor in group["flavors"]
+        for resource in flavor["resources"]
+        if resource["name"].startswith(GPUS)
+    ]
     cohort = spec.get("cohortName") or ""
     takes_back = (spec.get("preemption") or {}).get("reclaimWithinCohort") == "Any"
-    names = frozenset(flavor["name"] for flavor in flavors)
-    return queue["metadata"]["name"], Queue(names, nominal, cohort, takes_back)
+    flavors, nominal = frozenset(name for name, _ in quotas), sum(gpus for _, gpus in quotas)
+    return queue["metadata"]["name"], Queue(flavors, nominal, cohort, takes_back)
 
 
 def read_labels(flavor: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from falaj.scheduler.placement import GPUS, pods_on
+from falaj.scheduler.placement import GPU, GPUS, pods_on
 from falaj.scheduler.words import Words, read_progress
 
 STANDING = "falaj.dev/standing"
@@ -117,7 +117,7 @@ class Work:
     created: float
     gpus: int = 0
     pods: int = 0
-    """Pods that ask for GPUs, each for as many; 0 where they differ, or have to be near each other."""
+    """Pods that ask for GPUs, each for as many whole ones; 0 where they differ, or have to be near each other."""
     places: tuple[tuple[str, int], ...] = ()
     """GPUs on each node, where Kueue has said which."""
     flavors: frozenset[str] = frozenset()
@@ -177,24 +177,30 @@ def gpus_of(pod_sets: list[Mapping[str, Any]]) -> int:
 
 
 def gpus_each(pods: Mapping[str, Any]) -> int:
-    """Return how many GPUs, or slices of them, each pod of a set asks for.
+    """Return how many GPUs, or slices of them, each pod of a set asks for."""
+    return sum(_asked(pods).values())
+
+
+def _asked(pods: Mapping[str, Any]) -> Counter[str]:
+    """Return the GPUs, and slices of them by name, that each pod of a set asks for.
 
     Of GPUs a limit is a request as well, and in a template, unlike in a pod, nobody has written it out.
     """
-    total = 0
+    total: Counter[str] = Counter()
     for container in pods["template"]["spec"].get("containers", []):
         resources: Mapping[str, Any] = container.get("resources", {})
         asked = {**resources.get("limits", {}), **resources.get("requests", {})}
-        total += sum(int(amount) for name, amount in asked.items() if name.startswith(GPUS))
+        total.update({name: int(amount) for name, amount in asked.items() if name.startswith(GPUS)})
     return total
 
 
 def pods_of(pod_sets: list[Mapping[str, Any]]) -> int:
-    """Return how many pods ask for GPUs; 0 where they do not all ask for as many, or have to be near each other."""
+    """Return how many pods ask for GPUs; 0 where not all ask for as many whole ones, or they have to be near."""
     asking = [pods for pods in pod_sets if gpus_each(pods)]
     count = sum(pods.get("count", 1) for pods in asking)
     near = count > 1 and any((pods.get("topologyRequest") or {}).get("required") for pods in asking)
-    return 0 if near or len({gpus_each(pods) for pods in asking}) > 1 else count
+    alike = {gpus_each(pods) for pods in asking} == {_asked(asking[0])[GPU]} if asking else False
+    return count if alike and not near else 0
 
 
 def places_of(pod_sets: list[Mapping[str, Any]], admission: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
