@@ -63,6 +63,8 @@ class _Rooms:
         for work in running:
             self._beyond[work.queue] = self._beyond.get(work.queue, 0) + work.gpus
         self._nodes = functools.cache(pools.of)
+        self._vain: set[object] = set()
+        """Kinds of work for which nothing can be done: with less free, nothing can be done for their like either."""
         self._free = {node.name: node.gpus for node in pools.nodes}
         for name, gpus in (place for work in running for place in work.places):
             if name in self._free:
@@ -90,6 +92,19 @@ class _Rooms:
 
         With ``taking``, what finds no other place gives its own up, where its queue has borrowed as much.
         """
+        queue = self._queues.get(waits.queue)
+        tier = self._policy.tier(waits.tier).priority
+        shape = (queue and (queue.cohort, queue.flavors), waits.pods, waits.gpus, tier, taking)
+        if shape in self._vain:
+            return None
+        moves = self._moves(waits, taking=taking)
+        if moves is None:
+            self._vain.add(shape)
+            return None
+        worth = waits.gpus * remaining(waits, self._now) >= _WORTH * sum(map(self._cost, moves.moved))
+        return moves if worth else None
+
+    def _moves(self, waits: Work, *, taking: bool) -> Moves | None:
         nodes = self._nodes(waits.queue)
         if not taking and sum(self._free.values()) < waits.gpus:
             return None  # whoever leaves would not find a place
@@ -113,8 +128,7 @@ class _Rooms:
             moved += [work for work in chosen if work not in gives]
             for work in gives:
                 beyond[work.queue] -= work.gpus
-        worth = waits.gpus * remaining(waits, self._now) >= _WORTH * sum(map(self._cost, moved))
-        return Moves(waits, tuple(moved), tuple(taken)) if not missing and worth else None
+        return None if missing else Moves(waits, tuple(moved), tuple(taken))
 
     def _lent(self, waits: Work) -> dict[str, int]:
         """Return what the other queues of the cohort have beyond their own, of the same flavor."""
