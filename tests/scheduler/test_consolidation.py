@@ -1,6 +1,7 @@
 """Small work moves for work of whole nodes: who, for whom, when, and that nobody is left without a place."""
 
 import random
+import time
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -296,6 +297,18 @@ def test_some_of_these_move() -> None:
     works = [runs(name, 3, name) for name in names]
 
     assert len(moved(*works, waits(gpus=32), nodes=pools(*names))) == 4
+
+
+def test_ten_thousand_works_of_which_none_can_be_helped_on_a_thousand_nodes() -> None:
+    """How long it took is printed, for the benchmarks: without remembering what is in vain it is a minute."""
+    names = [f"n{each}" for each in range(1000)]
+    works = [runs(f"{name}-{each}", 1, name, tier="production") for name in names for each in range(4)]
+    works += [waits(f"w{each}", (8, 16, 32)[each % 3], created=float(each)) for each in range(6000)]
+    began = time.process_time()
+    found = plan(works, pools(*names), NOW, POLICY)
+
+    print(f"plan() for 10,000 works and 1,000 nodes: {time.process_time() - began:.2f} s")
+    assert found is None
 
 
 def test_a_node_that_takes_no_pods_is_none() -> None:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from falaj.scheduler.placement import Node, Pools
+from falaj.scheduler.placement import Node, Pools, Queue
 from falaj.scheduler.policy import Policy
 from falaj.scheduler.slack import lost, remaining, rescue_margin, slack
 from falaj.scheduler.work import LEAVING, Standing, Work
@@ -72,8 +72,10 @@ class _Rooms:
 
     def take(self, work: Work) -> bool:
         """Keep free what the work finds as it is; say whether that is enough."""
-        rooms = _place(work, self._free, self._nodes(work.queue))
+        shape = self._shape(work)
+        rooms = [] if shape in self._vain else _place(work, self._free, self._nodes(work.queue))
         if len(rooms) < work.pods:
+            self._vain.add(shape)
             return False
         _fill(self._free, rooms, work)
         return True
@@ -92,9 +94,7 @@ class _Rooms:
 
         With ``taking``, what finds no other place gives its own up, where its queue has borrowed as much.
         """
-        queue = self._queues.get(waits.queue)
-        tier = self._policy.tier(waits.tier).priority
-        shape = (queue and (queue.cohort, queue.flavors), waits.pods, waits.gpus, tier, taking)
+        shape = (*self._shape(waits), self._policy.tier(waits.tier).priority, taking)
         if shape in self._vain:
             return None
         moves = self._moves(waits, taking=taking)
@@ -103,6 +103,11 @@ class _Rooms:
             return None
         worth = waits.gpus * remaining(waits, self._now) >= _WORTH * sum(map(self._cost, moves.moved))
         return moves if worth else None
+
+    def _shape(self, work: Work) -> tuple[object, ...]:
+        """Return what the work's room depends on."""
+        queue = self._queues.get(work.queue, Queue(frozenset()))
+        return queue.cohort, queue.flavors, work.pods, work.gpus
 
     def _moves(self, waits: Work, *, taking: bool) -> Moves | None:
         nodes = self._nodes(waits.queue)
