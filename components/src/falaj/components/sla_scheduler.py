@@ -57,7 +57,7 @@ class SlaSchedulerArgs(TypedDict):
 
 
 class SlaScheduler(pulumi.ComponentResource):
-    """One Deployment that gives Kueue's Workloads their priorities within the bands of their tiers.
+    """One Deployment that gives Kueue's Workloads priorities within the bands of their tiers, and moves small ones.
 
     One for each cluster, after Kueue. Needs the ``kubernetes`` provider in its options.
     Serves ISO/IEC 27001:2022 A.5.15, A.8.2, A.8.6, A.8.14 and A.8.18.
@@ -147,7 +147,7 @@ def scheduler_policy(name: str, args: SlaSchedulerArgs) -> dict[str, Any]:
 
 
 def cluster_rules() -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
-    """Return the rights in the whole cluster: to read work, to change Workloads, and to tell of it.
+    """Return the rights in the whole cluster: to read work, queues and nodes, to change Workloads, and to tell of it.
 
     Kubernetes knows no right to a part of an object: who may set a Workload's priority may patch the rest of it too,
     but not its status, by which alone Kueue lets work in.

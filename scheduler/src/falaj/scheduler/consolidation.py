@@ -7,7 +7,7 @@ find a place elsewhere at once. Pure, as the rules are.
 
 import functools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from falaj.scheduler.placement import Node, Pools, Queue
@@ -31,17 +31,18 @@ class Moves:
 
 def plan(works: Sequence[Work], pools: Pools, now: float, policy: Policy) -> Moves | None:
     """Return the moves for the first work in line that they help; none before what was moved last is back in place."""
+    waiting = [work for work in works if _waits_for_nodes(work, now, policy)]
     under_way = any(
         work.noted.standing in LEAVING or (work.noted.standing is Standing.RETURNS and not work.runs) for work in works
     )
-    running = [work for work in works if work.runs and work.gpus]
-    if not policy.consolidate or under_way:
+    if not policy.consolidate or not waiting or under_way:
         return None
+    running = [work for work in works if work.runs and work.gpus]
     # Of nodes where some are without Kueue having said on which, it is not known what is free.
     unknown = [work for work in running if not work.places]
     rooms = _Rooms(running, pools.without(name for work in unknown for name in work.flavors), now, policy)
-    for work in sorted(works, key=lambda work: (-work.priority, work.created, work.uid)):
-        if _waits_for_nodes(work, now, policy) and not rooms.take(work):
+    for work in sorted(waiting, key=lambda work: (-work.priority, work.created, work.uid)):
+        if not rooms.take(work):
             moves = rooms.made_for(work) or (rooms.made_for(work, taking=True) if rooms.owed(work) else None)
             if moves:
                 return moves
@@ -113,16 +114,17 @@ class _Rooms:
         nodes = self._nodes(waits.queue)
         if not taking and sum(self._free.values()) < waits.gpus:
             return None  # whoever leaves would not find a place
-        free, kept = dict(self._free), set(_place(waits, self._free, nodes))
+        there = _place(waits, self._free, nodes)
+        free, kept, missing = dict(self._free), set(there), waits.pods - len(there)
+        movable = {work.uid for work in self._running if _may_move(work, waits, self._now, self._policy)}
         beyond = self._lent(waits) if taking else {}
-        missing = waits.pods - len(_place(waits, self._free, nodes))
         moved: list[Work] = []
         taken: list[Work] = []
         received: set[str] = set()
-        for name, chosen in self._offers(waits, nodes, beyond):
+        for name, chosen in self._offers(waits.gpus // waits.pods, nodes, movable, beyond):
             if not missing or name in received:
                 continue
-            left = self._without(chosen, waits, free, kept={*kept, name}, beyond=beyond)
+            left = self._without(chosen, free, movable, kept={*kept, name}, beyond=beyond)
             if left is None:
                 continue
             after, gives = left
@@ -144,26 +146,29 @@ class _Rooms:
             if name != waits.queue and (queue.cohort, queue.flavors) == (own.cohort, own.flavors)
         }
 
-    def _leaves(self, work: Work, waits: Work, beyond: Mapping[str, int]) -> bool:
-        """Return whether the work may leave its node at all."""
-        return _may_move(work, waits, self._now, self._policy) or _may_be_taken(work, beyond)
-
-    def _offers(self, waits: Work, nodes: Sequence[Node], beyond: Mapping[str, int]) -> list[tuple[str, list[Work]]]:
+    def _offers(
+        self, gpus: int, nodes: Sequence[Node], movable: Set[str], beyond: Mapping[str, int]
+    ) -> list[tuple[str, list[Work]]]:
         """Return the nodes on which a pod would find room, and who would have to leave each; the cheapest first."""
-        each = waits.gpus // waits.pods
-        movable: defaultdict[str, list[Work]] = defaultdict(list)
+        leave: defaultdict[str, list[Work]] = defaultdict(list)
         for work in self._running:
-            if self._leaves(work, waits, beyond):
-                movable[work.places[0][0]].append(work)
+            if work.uid in movable or _may_be_taken(work, beyond):
+                leave[work.places[0][0]].append(work)
         offers: list[tuple[str, list[Work]]] = []
         for node in nodes:
-            short = each - self._free[node.name]
-            if short > 0 and node.gpus >= each and (chosen := self._fewest(movable[node.name], short)):
+            short = gpus - self._free[node.name]
+            if short > 0 and node.gpus >= gpus and (chosen := self._fewest(leave[node.name], short)):
                 offers.append((node.name, chosen))
         return sorted(offers, key=lambda offer: (sum(map(self._cost, offer[1])), offer[0]))
 
     def _without(
-        self, leaving: Sequence[Work], waits: Work, free: dict[str, int], *, kept: set[str], beyond: Mapping[str, int]
+        self,
+        leaving: Sequence[Work],
+        free: dict[str, int],
+        movable: Set[str],
+        *,
+        kept: Set[str],
+        beyond: Mapping[str, int],
     ) -> tuple[dict[str, int], list[Work]] | None:
         """Return what is free once they have left for other nodes than those kept, and who has no place any more.
 
@@ -173,8 +178,7 @@ class _Rooms:
         gives: list[Work] = []
         for work in sorted(leaving, key=lambda work: (-work.gpus, work.uid)):
             others = [node for node in self._nodes(work.queue) if node.name not in kept]
-            movable = _may_move(work, waits, self._now, self._policy)
-            rooms = _place(work, after, others) if movable else []
+            rooms = _place(work, after, others) if work.uid in movable else []
             if len(rooms) == work.pods:
                 _fill(after, rooms, work)
             elif _may_be_taken(work, lent):
@@ -227,9 +231,7 @@ def _may_move(work: Work, waits: Work, now: float, policy: Policy) -> bool:
 
     Work that has just come to where it is stays, so that nothing moves again and again.
     """
-    if work.admitted is None or not _on_one_node(work):
-        return False
-    if work.noted.standing in (Standing.RESCUE, Standing.TURN):
+    if work.admitted is None or not _may_leave(work):
         return False
     if policy.tier(work.tier).priority > policy.tier(waits.tier).priority:
         return False
@@ -242,9 +244,10 @@ def _may_move(work: Work, waits: Work, now: float, policy: Policy) -> bool:
 
 def _may_be_taken(work: Work, beyond: Mapping[str, int]) -> bool:
     """Return whether the work's queue has borrowed as much, so that Kueue would take it back as well."""
+    return _may_leave(work) and work.gpus <= beyond.get(work.queue, 0)
+
+
+def _may_leave(work: Work) -> bool:
+    """Return whether the work is on one node, with all that it has, and has neither the turn nor a rescue."""
     held = work.noted.standing in (Standing.RESCUE, Standing.TURN)
-    return not held and _on_one_node(work) and work.gpus <= beyond.get(work.queue, 0)
-
-
-def _on_one_node(work: Work) -> bool:
-    return work.pods > 0 and len(work.places) == 1 and work.places[0][1] == work.gpus
+    return not held and work.pods > 0 and [gpus for _, gpus in work.places] == [work.gpus]

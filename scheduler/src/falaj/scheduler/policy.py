@@ -67,7 +67,6 @@ class Policy:
     """After how many of its tier's longest waits work gets in line for the turn of its queue."""
     turn_seconds: float = 900
     """How long the turn waits for one work to be admitted before it goes to the next."""
-
     consolidate: bool = True
     """Whether small work moves, so that work of whole nodes finds them."""
     consolidate_after_seconds: float = 60
