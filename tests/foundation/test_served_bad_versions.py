@@ -50,6 +50,6 @@ def test_a_version_that_answers_wrongly_goes_back_at_the_second_measurement_of_i
     version, load = goes_back(served, triples(), "wrong", "known-answers")
     assert load.products["1"] == {KNOWN_ANSWERS}
     assert KNOWN_ANSWERS not in load.products[version]
-    # It is its answers alone that were wrong.
+    # It is its answers that were wrong, not their number. How fast they came is up to the machine.
     results = {each["name"]: each["phase"] for each in served.runs()[-1]["status"]["metricResults"]}
-    assert "Failed" not in {results["errors"], results["latency"], results["refusals"]}
+    assert "Failed" not in {results["errors"], results["refusals"]}

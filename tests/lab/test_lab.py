@@ -182,6 +182,52 @@ def test_pods_are_scheduled_by_what_nodes_have_and_jobs_end(lab: RunningLab) -> 
     kubectl(lab, "delete", "pod/fits", "pod/one-too-many", "job/once", "node/by-hand", "--wait=true")
 
 
+DEFINITION = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "things.falaj.test"},
+    "spec": {
+        "group": "falaj.test",
+        "scope": "Namespaced",
+        "names": {"plural": "things", "kind": "Thing"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
+THINGS = """
+from pulumi_kubernetes.apiextensions import CustomResource
+
+for number in range(12):
+    CustomResource(f"thing-{number}", api_version="falaj.test/v1", kind="Thing", metadata={"namespace": "default"})
+"""
+
+
+def test_pulumi_deletes_at_once_many_objects_whose_generation_is_told_as_text(lab: RunningLab, tmp_path: Path) -> None:
+    # As Argo's Rollouts tell it. The Kubernetes provider, as it comes, crashes on them.
+    kubectl(lab, "create", "-f", "-", stdin=DEFINITION)
+    kubectl(lab, "wait", "--for=condition=Established", "crd/things.falaj.test", "--timeout=50s")
+    (tmp_path / "Pulumi.yaml").write_text("name: things\nruntime: python\n")
+    (tmp_path / "__main__.py").write_text(THINGS)
+
+    def pulumi(*command: str) -> None:
+        lab.run("exec", "--", "pulumi", *command, "--cwd", str(tmp_path), "--stack", "dev", "--non-interactive")
+
+    pulumi("stack", "select", "--create")
+    pulumi("up", "--yes", "--skip-preview")
+    told = json.dumps({"status": {"observedGeneration": "1"}})
+    for name in kubectl(lab, "get", "things", "-o", "name").stdout.split():
+        kubectl(lab, "patch", name, "--type=merge", "-p", told)
+    pulumi("destroy", "--yes", "--skip-preview")
+    assert kubectl(lab, "get", "things", "-o", "name").stdout == ""
+    kubectl(lab, "delete", "crd/things.falaj.test")
+
+
 def test_a_privileged_pod_is_refused_by_admission(lab: RunningLab) -> None:
     refused = kubectl(lab, "create", "-f", "-", stdin=pod("privileged", privileged=True), check=False)
     assert 'violates PodSecurity "baseline:latest": privileged' in refused.stderr
