@@ -171,6 +171,17 @@ def test_what_was_borrowed_gives_its_place_up_where_it_makes_a_node_free_for_who
     assert taken(*own, waits(), nodes=shared(32, "a", "b")) == ([], []), "nobody has borrowed anything"
 
 
+def test_what_is_owed_whole_nodes_need_not_have_been_tried_by_kueue() -> None:
+    """It tries the first of a queue first, again and again."""
+    lent = [runs(f"{on}{each}", 4, on, queue="speech") for on in "ab" for each in range(2)]
+    untried = waits(no_nodes=False)
+
+    assert taken(*lent, untried, nodes=shared(8, "a", "b")) == ([], ["a0", "a1"])
+    assert taken(*lent, replace(untried, makes_room=True), nodes=shared(8, "a", "b")) == ([], []), "Kueue does it"
+    assert taken(*lent, replace(untried, gpus=4), nodes=shared(8, "a", "b")) == ([], []), "Kueue will do it"
+    assert taken(*lent, untried, nodes=shared(8, "a", "b", takes_back=False)) == ([], [])
+
+
 def test_what_finds_a_place_moves_and_only_the_rest_gives_its_place_up() -> None:
     works = [runs("small", 2, "a"), runs("lent", 6, "a", queue="speech"), runs("other", 5, "b")]
     nodes = shared(16, "a", "b")
@@ -189,6 +200,8 @@ def test_a_queue_is_read_with_its_share_as_kubernetes_writes_it() -> None:
     assert queue == Queue(frozenset("hl"), 2000, "all", takes_back=True)
     _, queue = read_queue({"metadata": {"name": "vision"}, "spec": {**spec, "preemption": {}}})
     assert not queue.takes_back
+    _, queue = read_queue({"metadata": {"name": "vision"}, "spec": {**spec, "queueingStrategy": "StrictFIFO"}})
+    assert queue.strict
 
 
 def test_it_can_be_switched_off() -> None:

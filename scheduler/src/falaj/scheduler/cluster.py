@@ -184,6 +184,7 @@ def _read_workload(workload: Manifest) -> _Read | None:
     owner = (owners or meta.get("ownerReferences") or [{}])[0]
     admission: Mapping[str, Any] = status.get("admission") or {}
     runs = _holds(conditions, "QuotaReserved") and not _holds(conditions, "Evicted")
+    held_back: str = "" if runs else conditions.get("QuotaReserved", {}).get("message", "")
     pods: Mapping[str, Any] = spec["podSets"][0]["template"].get("metadata") or {}
     work = Work(
         uid=meta["uid"],
@@ -204,7 +205,8 @@ def _read_workload(workload: Manifest) -> _Read | None:
         pods=pods_of(spec["podSets"]),
         places=places_of(spec["podSets"], admission) if runs else (),
         flavors=flavors_of(admission) if runs else frozenset(),
-        no_nodes=not runs and bool(NO_NODES.search(conditions.get("QuotaReserved", {}).get("message", ""))),
+        no_nodes=bool(NO_NODES.search(held_back)),
+        makes_room="Pending the preemption of" in held_back,
         ran=float(status.get("accumulatedPastExecutionTimeSeconds") or 0),
         admitted=seconds(conditions["QuotaReserved"]["lastTransitionTime"]) if runs else None,
         active=spec.get("active", True),

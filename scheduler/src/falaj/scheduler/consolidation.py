@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from falaj.scheduler.placement import Node, Pools, Queue
 from falaj.scheduler.policy import Policy
+from falaj.scheduler.rooms import fill, free_gpus, half, known, place
 from falaj.scheduler.slack import lost, remaining, rescue_margin, slack
 from falaj.scheduler.work import LEAVING, Standing, Work
 
@@ -31,28 +32,25 @@ class Moves:
 
 def plan(works: Sequence[Work], pools: Pools, now: float, policy: Policy) -> Moves | None:
     """Return the moves for the first work in line that they help; none before what was moved last is back in place."""
-    waiting = [work for work in works if _waits_for_nodes(work, now, policy)]
+    waiting = [work for work in works if _waits(work, now, policy)]
     under_way = any(
         work.noted.standing in LEAVING or (work.noted.standing is Standing.RETURNS and not work.runs) for work in works
     )
     if not policy.consolidate or not waiting or under_way:
         return None
     running = [work for work in works if work.runs and work.gpus]
-    # Of nodes where some are without Kueue having said on which, it is not known what is free.
-    unknown = [work for work in running if not work.places]
-    rooms = _Rooms(running, pools.without(name for work in unknown for name in work.flavors), now, policy)
+    rooms = _Rooms(running, known(pools, running), now, policy)
     for work in sorted(waiting, key=lambda work: (-work.priority, work.created, work.uid)):
-        if not rooms.take(work):
+        if rooms.misses_nodes(work) and not rooms.take(work):
             moves = rooms.made_for(work) or (rooms.made_for(work, taking=True) if rooms.owed(work) else None)
             if moves:
                 return moves
     return None
 
 
-def _waits_for_nodes(work: Work, now: float, policy: Policy) -> bool:
-    waits = work.active and not work.runs and work.no_nodes
-    known = work.pods > 0 and work.words.expected is not None
-    return waits and known and work.waited(now) >= policy.consolidate_after_seconds
+def _waits(work: Work, now: float, policy: Policy) -> bool:
+    waits = work.active and not work.runs and work.waited(now) >= policy.consolidate_after_seconds
+    return waits and work.pods > 0 and work.words.expected is not None
 
 
 class _Rooms:
@@ -64,21 +62,31 @@ class _Rooms:
         for work in running:
             self._beyond[work.queue] = self._beyond.get(work.queue, 0) + work.gpus
         self._nodes = functools.cache(pools.of)
+        self._half = functools.cache(self._half_a_node)
         self._vain: set[object] = set()
         """Kinds of work for which nothing can be done: with less free, nothing can be done for their like either."""
-        self._free = {node.name: node.gpus for node in pools.nodes}
-        for name, gpus in (place for work in running for place in work.places):
-            if name in self._free:
-                self._free[name] -= gpus
+        self._free = free_gpus(pools, running)
+
+    def misses_nodes(self, work: Work) -> bool:
+        """Return whether the work waits for nodes: by Kueue's word, which is late where other work is before it.
+
+        What is owed whole nodes needs no word, unless Kueue is making room for it by itself.
+        """
+        if work.no_nodes or work.makes_room or not self.owed(work):
+            return work.no_nodes
+        return work.gpus > work.pods * self._half(work.queue)
+
+    def _half_a_node(self, queue: str) -> float:
+        return half(self._nodes(queue))
 
     def take(self, work: Work) -> bool:
         """Keep free what the work finds as it is; say whether that is enough."""
         shape = self._shape(work)
-        rooms = [] if shape in self._vain else _place(work, self._free, self._nodes(work.queue))
+        rooms = [] if shape in self._vain else place(work, self._free, self._nodes(work.queue))
         if len(rooms) < work.pods:
             self._vain.add(shape)
             return False
-        _fill(self._free, rooms, work)
+        fill(self._free, rooms, work)
         return True
 
     def owed(self, work: Work) -> bool:
@@ -114,7 +122,7 @@ class _Rooms:
         nodes = self._nodes(waits.queue)
         if not taking and sum(self._free.values()) < waits.gpus:
             return None  # whoever leaves would not find a place
-        there = _place(waits, self._free, nodes)
+        there = place(waits, self._free, nodes)
         free, kept, missing = dict(self._free), set(there), waits.pods - len(there)
         movable = {work.uid for work in self._running if _may_move(work, waits, self._now, self._policy)}
         beyond = self._lent(waits) if taking else {}
@@ -178,9 +186,9 @@ class _Rooms:
         gives: list[Work] = []
         for work in sorted(leaving, key=lambda work: (-work.gpus, work.uid)):
             others = [node for node in self._nodes(work.queue) if node.name not in kept]
-            rooms = _place(work, after, others) if work.uid in movable else []
+            rooms = place(work, after, others) if work.uid in movable else []
             if len(rooms) == work.pods:
-                _fill(after, rooms, work)
+                fill(after, rooms, work)
             elif _may_be_taken(work, lent):
                 lent[work.queue] -= work.gpus
                 gives.append(work)
@@ -206,24 +214,6 @@ class _Rooms:
     def _cost(self, work: Work) -> float:
         """Return the GPU seconds that a move takes."""
         return work.gpus * (lost(work, self._now, self._policy) + self._policy.consolidate_seconds)
-
-
-def _place(work: Work, free: dict[str, int], nodes: Sequence[Node]) -> list[str]:
-    """Return the nodes of as many of the work's pods as find room, each where it leaves the least free."""
-    each, left = work.gpus // work.pods, {node.name: free[node.name] for node in nodes}
-    rooms: list[str] = []
-    for _ in range(work.pods):
-        fitting = [name for name, gpus in left.items() if gpus >= each]
-        if not fitting:
-            break
-        rooms.append(min(fitting, key=lambda name: (left[name], name)))
-        left[rooms[-1]] -= each
-    return rooms
-
-
-def _fill(free: dict[str, int], rooms: Sequence[str], work: Work) -> None:
-    for name in rooms:
-        free[name] -= work.gpus // work.pods
 
 
 def _may_move(work: Work, waits: Work, now: float, policy: Policy) -> bool:

@@ -1,10 +1,11 @@
 """The rules: which priority each work has, and what its owner is told. Pure: the clock is given, nothing is kept."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from falaj.scheduler import consolidation, explain, promises, turns
+from falaj.scheduler.backfill import backfilled
 from falaj.scheduler.placement import Pools
 from falaj.scheduler.policy import Policy, Tier
 from falaj.scheduler.slack import lost, nearness, remaining, rescue_margin, risk_margin, slack
@@ -13,6 +14,9 @@ from falaj.scheduler.work import LEAVING, Promise, Standing, Work
 # Ninths of a tier's band: deadlines spread over seven, waiting too long is above them, then work that keeps its GPUs
 # against both, by its deadline, then, at the top, the rescue.
 _DUE, _OVERDUE, _KEEPS, _TOP = 7 / 9, 8 / 9, 17 / 18, 1.0
+
+_ONLY_WAITING = LEAVING | {Standing.RETURNS, Standing.BACKFILL}
+"""Standings that are over when work runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,9 @@ class Decision:
 def decide(works: Iterable[Work], now: float, policy: Policy, pools: Pools | None = None) -> list[Decision]:
     """Return what has to change, in the order in which it is to be written: wave by wave.
 
-    Without ``pools``, the nodes and who may use them, nothing is moved.
+    Without ``pools``, the nodes and who may use them, nothing is moved, and nothing goes before what has no room.
     """
+    pools = pools or Pools()
     everything = list(works)
     by_uid = {work.uid: work for work in everything}
     queues: dict[str, list[Work]] = defaultdict(list)
@@ -80,9 +85,9 @@ def decide(works: Iterable[Work], now: float, policy: Policy, pools: Pools | Non
         elif work.active:
             queues[work.queue].append(promises.void(work, now))
     decisions = [_told(each, by_uid, now, policy) for each in decisions]
-    for queue in queues.values():
-        decisions += [_told(each, by_uid, now, policy) for each in _decide_queue(queue, now, policy)]
-    if moves := consolidation.plan(everything, pools or Pools(), now, policy):
+    ruled = [each for queue in queues.values() for each in _decide_queue(queue, now, policy)]
+    decisions += [_told(each, by_uid, now, policy) for each in _backfilled(ruled, everything, pools, now, policy)]
+    if moves := consolidation.plan(everything, pools, now, policy):
         decisions = [_moved(each, moves, now, policy) for each in decisions]
     changed = [decision for decision in decisions if decision.changes]
     return sorted(changed, key=lambda each: (each.wave, -each.priority, each.work.created, each.work.uid))
@@ -134,10 +139,11 @@ def _running(work: Work, tier: Tier, now: float, policy: Policy) -> Decision:
     within = decided is not None and tier.priority <= decided <= tier.at(_TOP)
     has_turn = work.noted.standing is Standing.TURN
     priority = policy.turn_priority if has_turn else decided if within and decided is not None else work.priority
+    if decided is not None and decided > tier.at(_TOP) and not has_turn:  # it went before work of a higher tier
+        priority = tier.priority
     kept = 0 if work.words.deadline is None else _kept(work, tier, now, policy)
     if kept - policy.step < priority:
-        back = work.noted.standing in LEAVING or work.noted.standing is Standing.RETURNS
-        standing = Standing.OPEN if back else work.noted.standing
+        standing = Standing.OPEN if work.noted.standing in _ONLY_WAITING else work.noted.standing
         return _decision(work, max(priority, tier.priority), standing, now, policy)
     return _decision(work, kept, Standing.KEEPS, now, policy)
 
@@ -243,6 +249,20 @@ def _in_order(waiting: list[Decision], policy: Policy) -> list[Decision]:
         floor = max(floor, each.work.priority if near else each.priority)
         kept.append(replace(each, priority=floor))
     return kept
+
+
+def _backfilled(
+    decisions: list[Decision], works: Sequence[Work], pools: Pools, now: float, policy: Policy
+) -> list[Decision]:
+    """Let work that has room go before work that has none."""
+    waiting = [(each.work, each.priority, each.standing) for each in decisions if not each.work.runs]
+    raised = backfilled(waiting, [work for work in works if work.runs], pools, now, policy)
+    return [_before(each, raised[each.work.uid]) if each.work.uid in raised else each for each in decisions]
+
+
+def _before(decision: Decision, priority: int) -> Decision:
+    returns = decision.standing is Standing.RETURNS
+    return replace(decision, priority=priority, standing=decision.standing if returns else Standing.BACKFILL)
 
 
 def _given_turn(work: Work, now: float, policy: Policy) -> Decision:

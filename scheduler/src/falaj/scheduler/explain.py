@@ -34,6 +34,7 @@ def standing(now_is: Standing, work: Work, priority: int, now: float, policy: Po
         Standing.LATE: f"its deadline cannot be kept any more ({_slack(left)}), so it gives way to work whose can",
         Standing.OVERDUE: f"it has waited {waited}, and its tier promises {promised} at most",
         Standing.KEEPS: "it keeps its GPUs against work of its own tier that is first in line",
+        Standing.BACKFILL: "it has room within its queue's share, and work before it in the queue has none",
         Standing.RESCUE: f"it would miss its deadline ({_slack(left)}), and work of its tier can afford to make room",
         Standing.MOVED: "it has made room for work of whole nodes, and is let in again as soon as it has left",
         Standing.YIELDS: "it has given back what its queue had borrowed, and is let in again as soon as it has left",

@@ -38,6 +38,8 @@ class Queue:
     cohort: str = ""
     takes_back: bool = False
     """Whether it takes back what others of its cohort borrow, whatever their priority."""
+    strict: bool = False
+    """Whether nothing is to go before the first, with room or without (``StrictFIFO``)."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ def read_queue(queue: Mapping[str, Any]) -> tuple[str, Queue]:
     cohort = spec.get("cohortName") or ""
     takes_back = (spec.get("preemption") or {}).get("reclaimWithinCohort") == "Any"
     flavors, nominal = frozenset(name for name, _ in quotas), sum(gpus for _, gpus in quotas)
-    return queue["metadata"]["name"], Queue(flavors, nominal, cohort, takes_back)
+    strict = spec.get("queueingStrategy") == "StrictFIFO"
+    return queue["metadata"]["name"], Queue(flavors, nominal, cohort, takes_back, strict)
 
 
 def read_labels(flavor: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:

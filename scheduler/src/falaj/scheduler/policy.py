@@ -11,7 +11,7 @@ import yaml
 from falaj.scheduler.errors import RefusedError
 
 _INT32 = 2**31 - 1
-_SWITCHES = ("rescue", "consolidate")
+_SWITCHES = ("rescue", "backfill", "consolidate")
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,10 @@ class Policy:
     """After how many of its tier's longest waits work gets in line for the turn of its queue."""
     turn_seconds: float = 900
     """How long the turn waits for one work to be admitted before it goes to the next."""
+    backfill: bool = True
+    """Whether work that has room within its queue's share goes before work that has none."""
+    backfill_after_seconds: float = 60
+    """How long work waits before it does."""
     consolidate: bool = True
     """Whether small work moves, so that work of whole nodes finds them."""
     consolidate_after_seconds: float = 60
@@ -93,6 +97,7 @@ class Policy:
             "checkpoint_seconds",
             "rescue_seconds",
             "turn_seconds",
+            "backfill_after_seconds",
             "consolidate_after_seconds",
             "consolidate_rest_seconds",
             "consolidate_seconds",

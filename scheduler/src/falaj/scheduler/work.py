@@ -33,6 +33,8 @@ class Standing(StrEnum):
     """It waits longer than its tier promises."""
     KEEPS = "keeps"
     """It runs, and work of its own tier would displace it for less than it would lose."""
+    BACKFILL = "backfill"
+    """It waits and has room within its queue's share, and work before it has none."""
     RESCUE = "rescue"
     """It would miss its deadline, and work of its tier that can afford it makes room."""
     MOVED = "moved"
@@ -124,6 +126,8 @@ class Work:
     """The flavors that it was admitted with."""
     no_nodes: bool = False
     """Whether Kueue says that its queue has the GPUs and no nodes have the room."""
+    makes_room: bool = False
+    """Whether Kueue says that it is displacing other work for it."""
     ran: float = 0
     """Seconds that it ran before it lost its place."""
     admitted: float | None = None
