@@ -282,6 +282,17 @@ def test_a_service_that_is_killed_comes_back(lab: RunningLab, name: str) -> None
     until(lambda: healthy(lab), f"health after {name} was killed")
 
 
+def test_nodes_that_a_killed_kwok_held_are_the_next_ones_at_once(lab: RunningLab) -> None:
+    kubectl(lab, "create", "-f", "-", stdin=NODE)
+    kubectl(lab, "create", "-f", "-", stdin=pod("left", gpus=2))
+    until(lambda: phase(lab, "left") == "Running", "the start of a pod")
+    before = lab.status()["kwok"]["pid"]
+    os.kill(int(str(before)), signal.SIGKILL)
+    until(lambda: lab.status()["kwok"]["pid"] not in (before, None), "the restart of KWOK")
+    kubectl(lab, "delete", "pod/left", "--wait=true", "--timeout=50s")
+    kubectl(lab, "delete", "node/by-hand")
+
+
 def test_a_second_lab_runs_beside_the_first_and_leaves_nothing(lab: RunningLab, tmp_path: Path) -> None:
     second = RunningLab(tmp_path / "second")
     try:

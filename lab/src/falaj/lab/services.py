@@ -179,6 +179,14 @@ def kwok(lab: Lab, binaries: Binaries) -> list[str]:
     ]
 
 
+def forget_leases(lab: Lab, _: Binaries) -> None:
+    """Delete the leases of nodes: KWOK has another name with each start, and leaves nodes alone that another holds."""
+    path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+    status, answer = ask(lab, "kube-apiserver", "DELETE", path, client="bootstrap", timeout=60)
+    if status >= http.HTTPStatus.BAD_REQUEST:
+        raise LabError(f"the API server refused to delete {path} ({status}): {answer.decode(errors='replace')}")
+
+
 def moto(lab: Lab, _: Binaries) -> list[str]:
     """Return the command line of the emulated AWS."""
     authorizer = lab.settings().get(AUTHORIZER, "")
@@ -258,7 +266,14 @@ SERVICES: tuple[Service, ...] = (
         needs=("kube-apiserver",),
         ports=("kube-scheduler",),
     ),
-    Service("kwok", kwok, answers_at("kwok", "/healthz"), needs=("kube-apiserver",), ports=("kwok",)),
+    Service(
+        "kwok",
+        kwok,
+        answers_at("kwok", "/healthz"),
+        needs=("kube-apiserver",),
+        ports=("kwok",),
+        before_start=forget_leases,
+    ),
     Service(
         "kueue",
         kueue.command,
