@@ -309,6 +309,19 @@ def split(api: Api) -> Api:
     return api
 
 
+def test_what_kueue_says_of_work_that_waits_is_read(split):
+    def read() -> tuple[bool, bool]:
+        found = read_work(split.workloads["whole"], {}, {})
+        assert found
+        return found.no_nodes, found.makes_room
+
+    assert read() == (True, False)
+    needed = "insufficient unused quota for nvidia.com/gpu in flavor gpu, 3 more needed"
+    said = split.workloads["whole"]["status"]["conditions"][0]
+    said["message"] = f"couldn't assign flavors to pod set main: {needed}. Pending the preemption of 2 workload(s)"
+    assert read() == (False, True)
+
+
 def test_small_work_moves_for_work_that_waits_for_a_whole_node(split):
     look(split)
     assert split.log == ["tell small Moved", "write small"]

@@ -12,7 +12,7 @@ from kubernetes.client.exceptions import ApiException
 from falaj.scheduler.connection import Connection, Manifest
 from falaj.scheduler.decide import Decision, Notice
 from falaj.scheduler.feed import Feed
-from falaj.scheduler.placement import NO_NODES, Pools, flavors_of, read_labels, read_node, read_queue
+from falaj.scheduler.placement import MAKES_ROOM, NO_NODES, Pools, flavors_of, read_labels, read_node, read_queue
 from falaj.scheduler.words import DEADLINE, moment, read_words
 from falaj.scheduler.work import (
     DECIDED,
@@ -206,7 +206,7 @@ def _read_workload(workload: Manifest) -> _Read | None:
         places=places_of(spec["podSets"], admission) if runs else (),
         flavors=flavors_of(admission) if runs else frozenset(),
         no_nodes=bool(NO_NODES.search(held_back)),
-        makes_room="Pending the preemption of" in held_back,
+        makes_room=MAKES_ROOM in held_back,
         ran=float(status.get("accumulatedPastExecutionTimeSeconds") or 0),
         admitted=seconds(conditions["QuotaReserved"]["lastTransitionTime"]) if runs else None,
         active=spec.get("active", True),

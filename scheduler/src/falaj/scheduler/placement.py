@@ -12,6 +12,8 @@ NO_NODES = re.compile(
     r'topology "(?P<topology>[^"]+)" (?:doesn\'t allow to fit|allows to fit only)|no topology domains at level'
 )
 """What Kueue says of work that has quota, and whose topology has no nodes or too few: it is not admitted before."""
+MAKES_ROOM = "Pending the preemption of"
+"""What Kueue says of work for which it is displacing other work."""
 GPUS = "nvidia.com/"
 """How the names of GPUs, and of slices of them, begin among resources."""
 GPU = "nvidia.com/gpu"
