@@ -171,18 +171,6 @@ def test_what_was_borrowed_gives_its_place_up_where_it_makes_a_node_free_for_who
     assert taken(*own, waits(), nodes=shared(32, "a", "b")) == ([], []), "nobody has borrowed anything"
 
 
-def test_what_was_borrowed_by_the_lower_tier_goes_first() -> None:
-    lent = [runs("a0", 8, "a", queue="speech"), *(runs(f"b{each}", 4, "b", queue="speech") for each in range(2))]
-    works = [replace(lent[0], tier="production"), *lent[1:]]
-
-    assert taken(*lent, waits(), nodes=shared(8, "a", "b")) == ([], ["a0"])
-    assert taken(*works, waits(), nodes=shared(8, "a", "b")) == ([], ["b0", "b1"])
-    mixed = [replace(lent[1], tier="interactive"), lent[2], replace(lent[0], queue="vision")]
-    nodes = shared(12, "a", "b")
-    borrows = replace(nodes, queues={**nodes.queues, "speech": replace(nodes.queues["speech"], nominal=0)})
-    assert taken(*mixed, replace(waits(gpus=4), pods=1), nodes=borrows) == ([], ["b1"])
-
-
 def test_what_is_owed_whole_nodes_need_not_have_been_tried_by_kueue() -> None:
     """It tries the first of a queue first, again and again."""
     lent = [runs(f"{on}{each}", 4, on, queue="speech") for on in "ab" for each in range(2)]

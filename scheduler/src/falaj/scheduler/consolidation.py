@@ -157,12 +157,7 @@ class _Rooms:
     def _offers(
         self, gpus: int, nodes: Sequence[Node], movable: Set[str], beyond: Mapping[str, int]
     ) -> list[tuple[str, list[Work]]]:
-        """Return the nodes on which a pod would find room, and who would have to leave each; the cheapest first.
-
-        What costs most is to take the place of work of a high tier.
-        """
-        ranks = {work.uid: self._policy.tier(work.tier).priority + 1 for work in self._running}
-        ranks |= dict.fromkeys(movable, 0)
+        """Return the nodes on which a pod would find room, and who would have to leave each; the cheapest first."""
         leave: defaultdict[str, list[Work]] = defaultdict(list)
         for work in self._running:
             if work.uid in movable or _may_be_taken(work, beyond):
@@ -170,13 +165,9 @@ class _Rooms:
         offers: list[tuple[str, list[Work]]] = []
         for node in nodes:
             short = gpus - self._free[node.name]
-            if short > 0 and node.gpus >= gpus and (chosen := self._fewest(leave[node.name], short, ranks)):
+            if short > 0 and node.gpus >= gpus and (chosen := self._fewest(leave[node.name], short)):
                 offers.append((node.name, chosen))
-
-        def price(offer: tuple[str, list[Work]]) -> tuple[int, float, str]:
-            return max(ranks[work.uid] for work in offer[1]), sum(map(self._cost, offer[1])), offer[0]
-
-        return sorted(offers, key=price)
+        return sorted(offers, key=lambda offer: (sum(map(self._cost, offer[1])), offer[0]))
 
     def _without(
         self,
@@ -205,16 +196,16 @@ class _Rooms:
                 return None
         return after, gives
 
-    def _fewest(self, works: Sequence[Work], gpus: int, ranks: Mapping[str, int]) -> list[Work]:
+    def _fewest(self, works: Sequence[Work], gpus: int) -> list[Work]:
         """Return works that hold as many GPUs, those that it costs least to move; none if all do not."""
         chosen: list[Work] = []
-        for work in sorted(works, key=lambda work: (ranks[work.uid], self._cost(work) / work.gpus, work.uid)):
+        for work in sorted(works, key=lambda work: (self._cost(work) / work.gpus, work.uid)):
             if gpus > 0:
                 chosen.append(work)
                 gpus -= work.gpus
         if gpus > 0:
             return []
-        for work in sorted(chosen, key=lambda work: (ranks[work.uid], self._cost(work)), reverse=True):
+        for work in sorted(chosen, key=self._cost, reverse=True):
             if gpus + work.gpus <= 0:
                 chosen.remove(work)
                 gpus += work.gpus
