@@ -17,7 +17,7 @@ import yaml
 
 from falaj.lab.certificates import kubeconfig_path
 from falaj.lab.errors import LabError
-from falaj.lab.loopback import apply, ask
+from falaj.lab.loopback import apply, ask, delete
 from falaj.lab.state import Lab, write_private
 
 CONFIGURATION = Path(__file__).parent / "kubernetes" / "kueue.yaml"
@@ -78,10 +78,7 @@ def install(lab: Lab, binaries: Mapping[str, Path]) -> None:
 def forget_webhooks(lab: Lab) -> None:
     """Take Kueue's webhooks away: where it does not run, they would refuse all work."""
     for kind, name in _WEBHOOKS.items():
-        path = f"/apis/admissionregistration.k8s.io/v1/{kind.lower()}s/{name}"
-        status, answer = ask(lab, "kube-apiserver", "DELETE", path, client="bootstrap", timeout=10)
-        if status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
-            raise LabError(f"the API server did not delete {name} ({status}): {answer.decode(errors='replace')}")
+        delete(lab, f"/apis/admissionregistration.k8s.io/v1/{kind.lower()}s/{name}")
 
 
 def current(definition: str) -> str:

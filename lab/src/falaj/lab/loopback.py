@@ -59,6 +59,13 @@ def apply(lab: Lab, manifest: Mapping[str, Any], text: str | None = None) -> Non
         raise LabError(f"the API server refused {path} ({status}): {answer.decode(errors='replace')}")
 
 
+def delete(lab: Lab, path: str) -> None:
+    """Delete an object, or all of a collection, with the certificate that needs no rights; what is gone is no error."""
+    status, answer = ask(lab, "kube-apiserver", "DELETE", path, client="bootstrap", timeout=60)
+    if status not in {http.HTTPStatus.OK, http.HTTPStatus.NOT_FOUND}:
+        raise LabError(f"the API server did not delete {path} ({status}): {answer.decode(errors='replace')}")
+
+
 def path_of(manifest: Mapping[str, Any]) -> str:
     """Return where the API server keeps an object of a kind whose plural ends in a plain s."""
     version, metadata = manifest["apiVersion"], manifest["metadata"]

@@ -19,7 +19,7 @@ from falaj.lab import kueue, openbao
 from falaj.lab.certificates import SERVICE_CIDR, ensure_certificates, kubeconfig_path
 from falaj.lab.environment import environment
 from falaj.lab.errors import LabError
-from falaj.lab.loopback import apply, ask
+from falaj.lab.loopback import apply, ask, delete
 from falaj.lab.service import Binaries, Service, answers_at, python
 from falaj.lab.serving.services import SERVING
 from falaj.lab.state import Lab, write_private
@@ -181,10 +181,7 @@ def kwok(lab: Lab, binaries: Binaries) -> list[str]:
 
 def forget_leases(lab: Lab, _: Binaries) -> None:
     """Delete the leases of nodes: KWOK has another name with each start, and leaves nodes alone that another holds."""
-    path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
-    status, answer = ask(lab, "kube-apiserver", "DELETE", path, client="bootstrap", timeout=60)
-    if status >= http.HTTPStatus.BAD_REQUEST:
-        raise LabError(f"the API server refused to delete {path} ({status}): {answer.decode(errors='replace')}")
+    delete(lab, "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")
 
 
 def moto(lab: Lab, _: Binaries) -> list[str]:

@@ -4,12 +4,12 @@ Kueue tries the first work of each queue in a cycle, and about once a second beg
 work without room is tried late, or, where a cycle takes that long, never (kueue#9715). Pure, as the rules are.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from falaj.scheduler.placement import Pools, Queue
 from falaj.scheduler.policy import Policy
-from falaj.scheduler.rooms import fill, free_gpus, half, known, place
+from falaj.scheduler.rooms import fill, free_gpus, half, held_by_queue, known, lent, place
 from falaj.scheduler.work import Standing, Work
 
 _FIRST = frozenset({Standing.RESCUE, Standing.TURN})
@@ -76,21 +76,15 @@ class _Rooms:
     def __init__(self, running: Sequence[Work], pools: Pools) -> None:
         self._running, self._pools = running, known(pools, running)
         self._free = free_gpus(self._pools, running)
-        self._held = Counter[str]()
-        for work in running:
-            self._held[work.queue] += work.gpus
+        self._held = held_by_queue(running)
 
     def of(self, name: str, queue: Queue) -> "_Room":
         """Return the room of one queue."""
         room = _Room(queue.nominal - self._held[name], self._pools, name, dict(self._free))
         if queue.takes_back and room.left > 0:
-            lent = {other for other, its in self._pools.queues.items() if self._borrows(other, its, queue)}
-            room.take_back([work for work in self._running if work.queue in lent])
+            borrowers = lent(self._pools, name, self._held)
+            room.take_back([work for work in self._running if work.queue in borrowers])
         return room
-
-    def _borrows(self, name: str, queue: Queue, lender: Queue) -> bool:
-        same = (queue.cohort, queue.flavors) == (lender.cohort, lender.flavors)
-        return same and self._held[name] > queue.nominal
 
 
 class _Room:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from falaj.scheduler.placement import Node, Pools, Queue
 from falaj.scheduler.policy import Policy
-from falaj.scheduler.rooms import fill, free_gpus, half, known, place
+from falaj.scheduler.rooms import fill, free_gpus, half, held_by_queue, known, lent, place
 from falaj.scheduler.slack import lost, remaining, rescue_margin, slack
 from falaj.scheduler.work import LEAVING, Standing, Work
 
@@ -57,10 +57,8 @@ class _Rooms:
     """What is free on each node, while moves are planned."""
 
     def __init__(self, running: Sequence[Work], pools: Pools, now: float, policy: Policy) -> None:
-        self._running, self._queues, self._now, self._policy = running, pools.queues, now, policy
-        self._beyond = {name: -queue.nominal for name, queue in pools.queues.items()}
-        for work in running:
-            self._beyond[work.queue] = self._beyond.get(work.queue, 0) + work.gpus
+        self._running, self._pools, self._now, self._policy = running, pools, now, policy
+        self._held = held_by_queue(running)
         self._nodes = functools.cache(pools.of)
         self._half = functools.cache(self._half_a_node)
         self._vain: set[object] = set()
@@ -94,9 +92,10 @@ class _Rooms:
 
         Of a queue with GPUs of several flavors that is not judged: what is owed might be of another.
         """
-        queue = self._queues.get(work.queue)
-        owes = queue is not None and queue.takes_back and len(queue.flavors) == 1
-        return owes and self._beyond[work.queue] + work.gpus <= 0
+        queue = self._pools.queues.get(work.queue)
+        if queue is None or not queue.takes_back or len(queue.flavors) != 1:
+            return False
+        return self._held[work.queue] + work.gpus <= queue.nominal
 
     def made_for(self, waits: Work, *, taking: bool = False) -> Moves | None:
         """Return what has to leave so that each pod finds a node; nothing if that cannot be, or costs too much.
@@ -115,7 +114,7 @@ class _Rooms:
 
     def _shape(self, work: Work) -> tuple[object, ...]:
         """Return what the work's room depends on."""
-        queue = self._queues.get(work.queue, Queue(frozenset()))
+        queue = self._pools.queues.get(work.queue, Queue(frozenset()))
         return queue.cohort, queue.flavors, work.pods, work.gpus
 
     def _moves(self, waits: Work, *, taking: bool) -> Moves | None:
@@ -125,7 +124,7 @@ class _Rooms:
         there = place(waits, self._free, nodes)
         free, kept, missing = dict(self._free), set(there), waits.pods - len(there)
         movable = {work.uid for work in self._running if _may_move(work, waits, self._now, self._policy)}
-        beyond = self._lent(waits) if taking else {}
+        beyond = lent(self._pools, waits.queue, self._held) if taking else {}
         moved: list[Work] = []
         taken: list[Work] = []
         received: set[str] = set()
@@ -144,15 +143,6 @@ class _Rooms:
             for work in gives:
                 beyond[work.queue] -= work.gpus
         return None if missing else Moves(waits, tuple(moved), tuple(taken))
-
-    def _lent(self, waits: Work) -> dict[str, int]:
-        """Return what the other queues of the cohort have beyond their own, of the same flavor."""
-        own = self._queues[waits.queue]
-        return {
-            name: max(0, self._beyond[name])
-            for name, queue in self._queues.items()
-            if name != waits.queue and (queue.cohort, queue.flavors) == (own.cohort, own.flavors)
-        }
 
     def _offers(
         self, gpus: int, nodes: Sequence[Node], movable: Set[str], beyond: Mapping[str, int]
@@ -182,15 +172,15 @@ class _Rooms:
 
         Nothing if one of them may not leave without a place, and there is none.
         """
-        after, lent = dict(free), dict(beyond)
+        after, borrowed = dict(free), dict(beyond)
         gives: list[Work] = []
         for work in sorted(leaving, key=lambda work: (-work.gpus, work.uid)):
             others = [node for node in self._nodes(work.queue) if node.name not in kept]
             rooms = place(work, after, others) if work.uid in movable else []
             if len(rooms) == work.pods:
                 fill(after, rooms, work)
-            elif _may_be_taken(work, lent):
-                lent[work.queue] -= work.gpus
+            elif _may_be_taken(work, borrowed):
+                borrowed[work.queue] -= work.gpus
                 gives.append(work)
             else:
                 return None

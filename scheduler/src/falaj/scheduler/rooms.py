@@ -1,6 +1,7 @@
 """Which GPUs are free on which nodes, and where the pods of work find room among them."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from falaj.scheduler.placement import Node, Pools
 from falaj.scheduler.work import Work
@@ -9,6 +10,24 @@ from falaj.scheduler.work import Work
 def known(pools: Pools, running: Sequence[Work]) -> Pools:
     """Return the pools without nodes of which it is not known what is free: Kueue has not said where some work is."""
     return pools.without(name for work in running if not work.places for name in work.flavors)
+
+
+def held_by_queue(running: Sequence[Work]) -> Counter[str]:
+    """Return the GPUs that each queue has."""
+    held = Counter[str]()
+    for work in running:
+        held[work.queue] += work.gpus
+    return held
+
+
+def lent(pools: Pools, queue: str, held: Mapping[str, int]) -> dict[str, int]:
+    """Return what other queues of a queue's cohort have beyond their own, of the same flavors."""
+    own = pools.queues[queue]
+    return {
+        name: held[name] - other.nominal
+        for name, other in pools.queues.items()
+        if name != queue and (other.cohort, other.flavors) == (own.cohort, own.flavors) and held[name] > other.nominal
+    }
 
 
 def free_gpus(pools: Pools, running: Sequence[Work]) -> dict[str, int]:
