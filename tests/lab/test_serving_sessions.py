@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -70,6 +71,17 @@ def test_a_process_has_only_the_environment_that_it_is_given(tmp_path: Path, mon
     asyncio.run(start_and_wait())
     assert "POD_IP" in said.read_text()
     assert "AWS" not in said.read_text()
+
+
+def test_a_signal_that_comes_with_the_end_does_not_take_the_exit_code_away(tmp_path: Path) -> None:
+    async def start_and_kill() -> int:
+        session = await Sessions(tmp_path).start(["sleep", "600"], dict(os.environ), tmp_path, subprocess.DEVNULL)
+        enough = time.monotonic() + 0.1
+        while time.monotonic() < enough:
+            session.signal(signal.SIGKILL)
+        return await session.ended()
+
+    assert {asyncio.run(start_and_kill()) for _ in range(10)} == {128 + signal.SIGKILL}
 
 
 KUBELET = """

@@ -7,6 +7,7 @@ the guard, a process beside the kubelet, ends it by the records that are kept he
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
@@ -40,10 +41,14 @@ class Session:
         return code if code >= 0 else 128 - code
 
     def signal(self, number: int) -> None:
-        """Send a signal to the first process, if it has not ended."""
+        """Send a signal to the first process, if it has not ended.
+
+        Not by ``send_signal``, which first looks whether it has ended, and so takes away the exit code that asyncio
+        is waiting for: the process would seem to have ended with 255 (CPython gh-87744).
+        """
         if self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                self.process.send_signal(number)
+                os.kill(self.process.pid, number)
 
 
 class Sessions:
