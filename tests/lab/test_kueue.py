@@ -1,5 +1,6 @@
 """Kueue in the lab: its types and webhooks from its own module, called by URL, for the work of tenants alone."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -208,6 +209,36 @@ def test_work_whose_pods_were_all_done_when_it_was_displaced_is_let_in_again(lab
     lab.run(*of_it, "patch", *merge, json.dumps({"spec": {"active": True}}))
     # Kueue 0.17.0 tried for ever: it wrote a placement of no pods, which the API server does not take.
     lab.run(*of_it, "wait", "workload/done", "--for=condition=QuotaReserved", "--timeout=60s")
+
+
+def statuses(lab: RunningLab, kind: str, name: str) -> list[object]:
+    """Return what was written as the status of a queue, in order, by the audit log."""
+    said = (lab.root / "logs" / "kube-apiserver-audit.log").read_text().rpartition("\n")[0].splitlines()
+    asked = [json.loads(line) for line in said if '"subresource":"status"' in line]
+    return [
+        each["requestObject"]["status"]
+        for each in asked
+        if each["verb"] == "update" and each["responseStatus"]["code"] == 200
+        if (each["objectRef"]["resource"], each["objectRef"]["name"]) == (kind, name)
+    ]
+
+
+@pytest.mark.lab
+def test_the_status_of_a_queue_is_written_only_where_it_changed(lab: RunningLab, tmp_path: Path) -> None:
+    kubectl(lab, tmp_path, QUEUE)
+    of_it = ("exec", "--", "kubectl", "-n", "vision")
+    waits = (*of_it, "wait", "localqueue/default", "clusterqueue/vision", "--timeout=60s")
+    lab.run(*of_it, "delete", "jobs", "--all")
+    kubectl(lab, tmp_path, job("waits", 9))
+    lab.run(*waits, "--for=jsonpath={.status.pendingWorkloads}=1")
+    for time in range(3):  # Kueue looks at both queues with each change of the work
+        lab.run(*of_it, "annotate", "--overwrite", "workloads", "--all", f"looked-at={time}")
+    lab.run(*of_it, "delete", "job", "waits")
+    lab.run(*waits, "--for=jsonpath={.status.pendingWorkloads}=0")
+    for queue in (("localqueues", "default"), ("clusterqueues", "vision")):
+        written = statuses(lab, *queue)
+        assert written
+        assert [one for one, next_one in itertools.pairwise(written) if one == next_one] == []
 
 
 @pytest.mark.lab
