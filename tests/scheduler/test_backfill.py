@@ -44,6 +44,7 @@ def first(*works: Work, nodes: Pools | None = None, **more: Any) -> list[str]:
     return sorted(name for name, each in found.items() if each.standing is Standing.BACKFILL)
 
 
+FIVE = pools("a", "b", "c", "d", "e", nominal=40)
 LARGE = waits("large", 32, tier="interactive", created=NOW - 300)
 
 
@@ -84,19 +85,31 @@ def test_no_more_goes_first_than_the_share_has_left_and_two_at_a_time() -> None:
     assert first(ran, LARGE, *works) == ["job-x", "job-y"]
 
 
-@pytest.mark.parametrize("standing", [Standing.RESCUE, Standing.TURN])
-def test_nothing_goes_before_the_turn_or_a_rescue(standing: Standing) -> None:
-    if standing is Standing.TURN:
-        large = replace(LARGE, tier="batch", priority=1000, created=NOW - 30 * HOUR)
-        assert decided(large)["job-large"].standing is Standing.TURN
-    else:
-        large = waits("large", 32, deadline=NOW + 2 * HOUR, expected=1.9 * HOUR)
-    room = [runs(f"{on}", 8, on, queue="vision", checkpoint=900.0) for on in "abcd"]
-    nodes = pools("a", "b", "c", "d", "e", nominal=40)
+def test_nothing_goes_before_the_turn() -> None:
+    large = replace(LARGE, tier="batch", priority=1000, created=NOW - 30 * HOUR)
+    assert decided(large)["job-large"].standing is Standing.TURN
 
-    found = decided(*room, large, waits("small", 1, tier="scavenger"), waits("blocked", 16), nodes=nodes)
-    assert found["job-large"].standing is standing
-    assert "job-small" not in found
+    assert first(large, waits("small", 1, tier="scavenger"), nodes=FIVE) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "before"),
+    [
+        ({}, []),
+        ({"noted": Noted(standing=Standing.RESCUE), "makes_room": True}, []),
+        ({"noted": Noted(standing=Standing.RESCUE)}, ["job-small"]),
+    ],
+    ids=["untried", "kueue-displaces-for-it", "kueue-finds-nothing-to-displace"],
+)
+def test_nothing_goes_before_a_rescue_that_can_come_to_something(more: dict[str, Any], before: list[str]) -> None:
+    large = waits("large", 32, deadline=NOW + 2 * HOUR, expected=1.9 * HOUR, **more)
+    room = [runs(f"{on}", 8, on, queue="vision", checkpoint=900.0) for on in "abcd"]
+    works = [*room, large, waits("small", 1, tier="scavenger"), waits("blocked", 16)]
+
+    found = decided(*works, nodes=FIVE)
+    assert found["job-large"].standing is Standing.RESCUE
+    assert first(*works, nodes=FIVE) == before
+    assert [found[name].priority for name in before] == [found["job-large"].priority + 1 for _ in before]
 
 
 def test_small_work_counts_on_what_is_lent_and_whole_nodes_have_to_be_free() -> None:

@@ -12,9 +12,6 @@ from falaj.scheduler.policy import Policy
 from falaj.scheduler.rooms import fill, free_gpus, half, held_by_queue, known, lent, place
 from falaj.scheduler.work import Standing, Work
 
-_FIRST = frozenset({Standing.RESCUE, Standing.TURN})
-"""Standings of work that nothing goes before, with room or without."""
-
 _AT_ONCE = 2
 """How many works of a queue go first at the same time: Kueue takes them one after the other, and each is a write."""
 
@@ -54,6 +51,16 @@ def _late(work: Work, now: float, policy: Policy) -> bool:
     return work.waited(now) >= policy.backfill_after_seconds
 
 
+def _first(work: Work, standing: Standing) -> bool:
+    """Return whether nothing goes before work that has no room: by its turn, or while its rescue can come to something.
+
+    A rescue that was tried, and for which Kueue displaces nothing, would keep its queue idle: what it was given to
+    displace is on nodes where its pods do not fit.
+    """
+    untried = work.noted.standing is not Standing.RESCUE
+    return standing is Standing.TURN or (standing is Standing.RESCUE and (untried or work.makes_room))
+
+
 def _of_queue(line: list[Waiting], room: "_Room", now: float, policy: Policy) -> dict[str, int]:
     found: dict[str, int] = {}
     without: int | None = None
@@ -63,7 +70,7 @@ def _of_queue(line: list[Waiting], room: "_Room", now: float, policy: Policy) ->
             if without is not None and len(found) < _AT_ONCE and _late(work, now, policy):
                 had = work.priority if work.noted.standing is Standing.BACKFILL else 0
                 found[work.uid] = had if without < had < without + policy.step else without + 1
-        elif standing in _FIRST:
+        elif _first(work, standing):
             break
         elif without is None:
             without = priority
