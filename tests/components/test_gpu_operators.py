@@ -44,7 +44,7 @@ def images(values):
 
 def test_a_cluster_gets_the_device_plugin_metrics_and_kueue_in_pinned_versions(run, engine, providers):
     told = run(lambda: GpuOperators("gpus", ARGS, providers()).releases)
-    assert told == {"nvidia-device-plugin": "0.19.3", "dcgm-exporter": "4.8.3", "kueue": "0.19.1"}
+    assert told == {"nvidia-device-plugin": "0.19.3", "dcgm-exporter": "4.8.3", "kueue": "0.19.2"}
     assert {name: release["version"] for name, release in releases(engine).items()} == told
     assert all(release["atomic"] for release in releases(engine).values())
 
@@ -62,7 +62,7 @@ def test_charts_and_images_come_from_the_home_region_s_registry_alone(run, engin
 def test_an_image_is_in_the_mirror_of_its_upstream_or_under_its_own_name(run, engine, providers):
     run(lambda: GpuOperators("gpus", ARGS, providers()).releases)
     manager = releases(engine)["kueue"]["values"]["controllerManager"]["manager"]
-    assert (manager["image"]["repository"], manager["image"]["tag"]) == (f"{HOST}/k8s/kueue/kueue", "v0.19.1")
+    assert (manager["image"]["repository"], manager["image"]["tag"]) == (f"{HOST}/k8s/kueue/kueue", "v0.19.2")
     plugin = releases(engine)["nvidia-device-plugin"]["values"]
     assert plugin["image"]["repository"] == f"{HOST}/nvidia/k8s-device-plugin"
 
@@ -71,7 +71,7 @@ def test_a_digest_is_added_to_the_tag(run, engine, providers):
     digest = "sha256:" + 64 * "a"
     run(lambda: GpuOperators("gpus", {**ARGS, "digests": {"kueue": digest}}, providers()).releases)
     manager = releases(engine)["kueue"]["values"]["controllerManager"]["manager"]
-    assert manager["image"]["tag"] == f"v0.19.1@{digest}"
+    assert manager["image"]["tag"] == f"v0.19.2@{digest}"
 
 
 def test_agents_run_on_gpu_nodes_and_tolerate_their_taint(run, engine, providers):
@@ -167,6 +167,10 @@ def test_what_is_not_wanted_is_not_there(run, engine, providers):
         (
             {"versions": {"kueue": "latest"}},
             "gpus.versions.kueue must be one version, such as 0.17.1 or v0.19.3 (got 'latest')",
+        ),
+        (
+            {"versions": {"kueue": "v0.18.3"}},
+            "gpus.versions.kueue must be v0.19.2 or later, which has the feature gates that it is given (got 'v0.18.3')",
         ),
         (
             {"versions": {"nginx": "1.0.0"}},

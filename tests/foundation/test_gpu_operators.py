@@ -58,7 +58,7 @@ def found(lab: RunningLab, *what: str) -> Any:
 
 
 def test_kueue_s_chart_takes_the_values_and_its_pods_are_restricted(control_plane):
-    chart = sources("sigs.k8s.io/kueue@v0.19.1/charts/kueue")
+    chart = sources("sigs.k8s.io/kueue@v0.19.2/charts/kueue")
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kueue-system", "labels": RESTRICTED}}
     assert kubectl(control_plane, "apply", "-f", "-", given=namespace).returncode == 0
     program = Program(control_plane, "kueue-chart")
@@ -68,7 +68,7 @@ def test_kueue_s_chart_takes_the_values_and_its_pods_are_restricted(control_plan
     deployment = found(control_plane, "-n", "kueue-system", "deployment", "kueue-controller-manager")["spec"]
     assert deployment["replicas"] == 2
     pod = deployment["template"]
-    assert [each["image"] for each in pod["spec"]["containers"]] == [f"{IMAGE}:v0.19.1"]
+    assert [each["image"] for each in pod["spec"]["containers"]] == [f"{IMAGE}:v0.19.2"]
     trial = {**pod, "apiVersion": "v1", "kind": "Pod", "metadata": {**pod["metadata"], "name": "trial"}}
     tried = kubectl(control_plane, "-n", "kueue-system", "create", "--dry-run=server", "-f", "-", given=trial)
     assert tried.returncode == 0, tried.stderr

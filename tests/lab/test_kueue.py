@@ -64,7 +64,9 @@ def test_what_kueue_reads_is_the_committed_configuration_on_loopback(tmp_path: P
     words = kueue.command(lab, {"kueue": Path("/tools/kueue")})
     read = json.loads(Path(words[1].partition("=")[2]).read_text())
     written = yaml.safe_load(kueue.CONFIGURATION.read_text())
+    gates = written.pop("featureGates")
     assert {name: read[name] for name in written} == written
+    assert {name: read["featureGates"][name] for name in gates} == gates
     assert read["webhook"]["host"] == "127.0.0.1"
     assert read["metrics"]["bindAddress"].startswith("127.0.0.1:")
 
@@ -239,6 +241,42 @@ def test_the_status_of_a_queue_is_written_only_where_it_changed(lab: RunningLab,
         written = statuses(lab, *queue)
         assert written
         assert [one for one, next_one in itertools.pairwise(written) if one == next_one] == []
+
+
+def changes(lab: RunningLab, name: str) -> list[int]:
+    """Return the answers to Kueue's changes of a Job, in order, by the audit log."""
+    said = (lab.root / "logs" / "kube-apiserver-audit.log").read_text().rpartition("\n")[0].splitlines()
+    asked = [json.loads(line) for line in said if '"resource":"jobs"' in line and kueue.USER in line]
+    return [
+        each["responseStatus"]["code"]
+        for each in asked
+        if (each["verb"], each["objectRef"].get("name"), each["objectRef"].get("subresource")) == ("patch", name, None)
+    ]
+
+
+@pytest.mark.lab
+def test_a_job_that_was_displaced_is_changed_once_its_pods_have_gone_and_no_more_while_it_waits(
+    lab: RunningLab, tmp_path: Path
+) -> None:
+    kubectl(lab, tmp_path, QUEUE)
+    of_it = ("exec", "--", "kubectl", "-n", "vision")
+    lab.run(*of_it, "delete", "jobs", "--all")
+    stays = "metadata: {annotations: {pod-complete.stage.kwok.x-k8s.io/delay: 600s}}"
+    kubectl(lab, tmp_path, job("displaced", 4).replace("template:\n", f"template:\n    {stays}\n"))
+    lab.run(*of_it, "wait", "job/displaced", "--for=jsonpath={.status.ready}=1", "--timeout=60s")
+    found = json.loads(lab.run(*of_it, "get", "workloads", "-o", "json").stdout)["items"]
+    owned = {owner["name"]: each for each in found for owner in each["metadata"].get("ownerReferences", [])}
+    workload = f"workload/{owned['displaced']['metadata']['name']}"
+    lab.run(*of_it, "patch", workload, "--type=merge", "-p", json.dumps({"spec": {"active": False}}))
+    lab.run(*of_it, "wait", workload, "--for=condition=QuotaReserved=false", "--timeout=60s")
+    until_now = changes(lab, "displaced")
+    assert set(until_now) == {200}, "Kubernetes refuses to change the pods of a Job that still has some"
+
+    for time in range(3):  # Kueue looks at the Job with each change of its Workload
+        lab.run(*of_it, "annotate", "--overwrite", workload, f"looked-at={time}")
+    kubectl(lab, tmp_path, job("fits", 8))
+    lab.run(*of_it, "wait", "job/fits", "--for=condition=Complete", "--timeout=60s")
+    assert changes(lab, "displaced") == until_now
 
 
 @pytest.mark.lab

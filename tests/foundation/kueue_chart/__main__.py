@@ -11,7 +11,7 @@ k8s.helm.v3.Release(
     name="kueue",
     namespace="kueue-system",
     chart=config.require("chart"),
-    values=kueue_values(ImageAt(config.require("image"), "v0.19.1"), Wishes("mixed", [])),
+    values=kueue_values(ImageAt(config.require("image"), "v0.19.2"), Wishes("mixed", [])),
     # Nothing runs pods here.
     skip_await=True,
 )

@@ -21,7 +21,7 @@ class ImageAt:
 
     repository: str
     tag: str
-    """Tag, followed by the digest where one is known: ``v0.19.1@sha256:...``."""
+    """Tag, followed by the digest where one is known: ``v0.19.2@sha256:...``."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,12 @@ def kueue_configuration() -> dict[str, Any]:
         "managedJobsNamespaceSelector": {"matchExpressions": [{"key": "falaj.dev/tenant", "operator": "Exists"}]},
         "integrations": {"frameworks": ["batch/job", "pod", "deployment", "statefulset"]},
         "fairSharing": {"preemptionStrategies": ["LessThanOrEqualToFinalShare", "LessThanInitialShare"]},
+        # Of works that would displace the same work in one cycle, each finds its own; and who is displacing work comes
+        # first until it has its place. Without them whoever is second waits for another cycle, and again.
+        "featureGates": {
+            "RecomputeAssignmentUponPreemptionTargetsOverlap": True,
+            "PrioritizePreemptorWorkloads": True,
+        },
         # Kueue shares accelerators; a tenant's ResourceQuota bounds the rest.
         "resources": {
             "excludeResourcePrefixes": [

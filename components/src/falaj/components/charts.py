@@ -82,6 +82,11 @@ def chart_versions(field: str, names: list[str], given: Mapping[str, str]) -> di
     return {name: version for name, version in chosen.items() if version is not None}
 
 
+def release(version: str) -> tuple[int, ...]:
+    """Return a version's numbers, to be compared; what marks a version before a release is left out."""
+    return tuple(int(number) for number in re.split(r"[-+]", version.removeprefix("v"))[0].split("."))
+
+
 def check_digests(field: str, names: list[str], digests: Mapping[str, str]) -> dict[str, str]:
     """Return the digests by the name of the image, refusing what is none and an image that no chart has."""
     images = {image.name for name in names for image in charts()[name].images}

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from falaj.components.chart_values import VALUES, ImageAt, Values, Wishes, operator_values
-from falaj.components.charts import chart_versions, charts, check_digests, repository
+from falaj.components.charts import chart_versions, charts, check_digests, release, repository
 from falaj.components.checks import bounded, dns_label
 from falaj.components.classification import Classification
 from falaj.components.errors import ConfigError
@@ -97,6 +97,8 @@ class GpuOperators(pulumi.ComponentResource):
         wishes = Wishes(MigStrategy(args.get("mig_strategy", MigStrategy.MIXED)).value, sorted(set(slices)))
         chosen = _charts(args)
         versions = chart_versions(f"{name}.versions", chosen, args.get("versions", {}))
+        if "kueue" in chosen:
+            check_kueue(f"{name}.versions.kueue", versions["kueue"])
         digests = check_digests(f"{name}.digests", chosen, args.get("digests", {}))
         scrapers = dns_label(f"{name}.metrics_namespace", args.get("metrics_namespace", "monitoring"))
         host = check_registry(f"{name}.registry", args["registry"], regime)
@@ -140,6 +142,13 @@ def check_registry(field: str, registry: pulumi.Input[RegistryRef], regime: Regi
     if isinstance(registry, Mapping) and isinstance(registry["registry"], str):
         return pulumi.Output.from_input(checked(registry["registry"]))
     return pick(registry, "registry").apply(checked)
+
+
+def check_kueue(field: str, version: str) -> None:
+    """Refuse a Kueue that does not know the feature gates of its configuration, and would not start."""
+    (image,) = charts()["kueue"].images
+    if image.version and release(version) < release(image.version):
+        raise ConfigError(field, version, f"must be {image.version} or later, which has the feature gates that it is given")
 
 
 def _charts(args: GpuOperatorsArgs) -> list[str]:

@@ -47,7 +47,7 @@ def command(lab: Lab, binaries: Mapping[str, Path]) -> list[str]:
         "controller": {"groupKindConcurrency": dict.fromkeys(_SIDE_BY_SIDE, 5)},
         # The first would serve an aggregated API, which the API server of a lab cannot reach by a Service; the second
         # would read secrets, for the sake of other clusters.
-        "featureGates": {"VisibilityOnDemand": False, "MultiKueue": False},
+        "featureGates": config["featureGates"] | {"VisibilityOnDemand": False, "MultiKueue": False},
     }
     path = lab.folder("run") / "kueue.json"
     write_private(path, json.dumps(config, indent=2))
