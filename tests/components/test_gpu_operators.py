@@ -170,7 +170,7 @@ def test_what_is_not_wanted_is_not_there(run, engine, providers):
         ),
         (
             {"versions": {"kueue": "v0.18.3"}},
-            "gpus.versions.kueue must be v0.19.2 or later, which has the feature gates that it is given (got 'v0.18.3')",
+            "gpus.versions.kueue must be v0.19.2 or later, which has its feature gates (got 'v0.18.3')",
         ),
         (
             {"versions": {"nginx": "1.0.0"}},

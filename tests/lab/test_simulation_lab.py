@@ -68,6 +68,7 @@ def test_a_scenario_is_played_on_the_real_control_plane_and_told(tmp_path: Path)
     assert plain["control_plane"]["kueue"]["cpu_seconds"] > 0
     assert plain["cycles"]["count"] >= 14 / 2, "one work of each of two queues at most"
     assert 0 < plain["cycles"]["mean_seconds"] < 10
+    assert 0 < plain["cycles"]["longest_at_least"] <= 10
     assert plain["deadlines"]["production"]["missed"] + plain["deadlines"]["production"]["met"] > 0
     assert "plain: 14 of 14 jobs finished" in done.stdout
     assert len((out / "trace.jsonl").read_text().splitlines()) == 14

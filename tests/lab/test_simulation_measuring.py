@@ -195,7 +195,7 @@ def test_evictions_are_told_by_reason_and_lost_work_in_hours_and_money():
     events = [
         *life("one", 0, 0, 0, 30),
         Event(10, Seen.READY, "one", 0),
-        Event(10, Seen.EVICTED, "one", note="Preempted: InCohortReclamation"),
+        Event(10, Seen.EVICTED, "one", 1.5, "Preempted: InCohortReclamation"),
         Event(10, Seen.LOST, "one", 7200, "preemption"),
         Event(12, Seen.ADMITTED, "one"),
         Event(20, Seen.EVICTED, "one", note="Deactivated"),
@@ -205,6 +205,7 @@ def test_evictions_are_told_by_reason_and_lost_work_in_hours_and_money():
     told = judged(trace, events, end=40)["evictions"]
     assert told["by_reason"] == {"Preempted: InCohortReclamation": 1, "Deactivated": 1}
     assert told["preemptions"] == 1
+    assert told["preemption_seconds"] == {"p50": 1.5, "p95": 1.5, "max": 1.5}
     assert told["gpu_hours_lost_by"] == {"preemption": 2, "failure": 1}
     assert told["cost_of_lost"] == 15
 
@@ -269,6 +270,8 @@ def test_a_preempted_job_goes_on_from_its_last_checkpoint_and_what_was_after_it_
     jobs.now = lambda: clock[0]
     jobs.on_workload("ADDED", a_workload(admitted=True))
     jobs.on_job("MODIFIED", a_job_manifest(ready=1, startTime="now"))
+    clock[0] = 3.0
+    jobs.on_workload("MODIFIED", a_workload(admitted=True, Evicted="Preempted", Preempted="InClusterQueue"))
     clock[0] = 5.0  # 300 simulated seconds: two checkpoints, and a minute after them
     jobs.on_workload("MODIFIED", a_workload(admitted=False, Evicted="Preempted", Preempted="InClusterQueue"))
     assert not resumed
@@ -276,7 +279,7 @@ def test_a_preempted_job_goes_on_from_its_last_checkpoint_and_what_was_after_it_
     assert [known.kept for known in resumed] == [240]
     [evicted] = [event for event in jobs.events if event.seen is Seen.EVICTED]
     [lost] = [event for event in jobs.events if event.seen is Seen.LOST]
-    assert evicted.note == "Preempted: InClusterQueue"
+    assert (evicted.value, evicted.note) == (2.0, "Preempted: InClusterQueue")
     assert (lost.value, lost.note) == (60 * 8, "preemption")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from falaj.lab.simulation import arrivals, plots, report
+from falaj.lab.simulation import arrivals, cycles, plots, report
 from falaj.lab.simulation.events import Event, Seen
 from falaj.lab.simulation.measuring import measure
 from falaj.lab.simulation.scenario import load
@@ -32,7 +32,7 @@ def a_run(late: int, *, complete: bool = True) -> dict[str, Any]:
         "seconds": 1001.0,
         "simulated_seconds_per_second": 1.0,
         "time_to_scale": [{"nodes": 6, "seconds_until_ready": 0.4}],
-        "cycles": {"count": 40, "mean_seconds": 0.25},
+        "cycles": {"count": 40, "mean_seconds": 0.25, "longest_at_least": 0.5},
         "restarts": {},
         "load_average": 1.5,
         "control_plane": {"kube-apiserver": {"cpu_seconds": 10.0, "peak_mib": 300.0}},
@@ -64,6 +64,31 @@ def test_a_run_in_which_work_hardly_waited_says_nothing_of_fairness_and_utilizat
     run = a_run(1)
     run["utilization"]["seconds_while_work_waits"] = 3.0
     assert set(verdicts({"plain": run}).values()) == {"undetermined"}
+
+
+def test_nobody_is_below_its_share_for_longer_than_a_round_and_a_preemption():
+    name = "seconds below the nominal share with room, plain"
+    run = a_run(0)
+    assert verdicts({"plain": run})[name] == "undetermined", "nobody knows where the jobs were"
+    run["evictions"]["preemption_seconds"]["max"] = 2.0
+    for longest, verdict in ((2.5, "met"), (3.0, "missed")):
+        run["nominal"]["with_room"] = {"longest_seconds": {"p50": 0.0, "max": longest}}
+        assert verdicts({"plain": run})[name] == verdict
+    assert verdicts({"plain": {**run, "cycles": None}})[name] == "undetermined"
+
+
+def test_of_kueue_s_cycles_the_number_the_mean_and_the_least_that_the_longest_took_are_told():
+    name = "kueue_admission_attempt_duration_seconds"
+    buckets = {"success": (3, 4, 4), "inadmissible": (5, 5, 6)}
+    lines = [
+        f'{name}_bucket{{replica_role="standalone",result="{result}",le="{bound}"}} {count}'
+        for result, counts in buckets.items()
+        for bound, count in zip(("0.5", "1", "+Inf"), counts, strict=True)
+    ]
+    lines += [f'{name}_sum{{result="success"}} 1.5', f'{name}_sum{{result="inadmissible"}} 2.5']
+    lines += [f'{name}_count{{result="success"}} 4', f'{name}_count{{result="inadmissible"}} 6']
+    assert cycles.read("\n".join(lines)) == {"count": 10, "mean_seconds": 0.4, "longest_at_least": 1.0}
+    assert cycles.read("") is None
 
 
 def test_the_summary_says_verdict_figure_and_target_of_each():

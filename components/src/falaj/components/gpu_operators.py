@@ -148,7 +148,7 @@ def check_kueue(field: str, version: str) -> None:
     """Refuse a Kueue that does not know the feature gates of its configuration, and would not start."""
     (image,) = charts()["kueue"].images
     if image.version and release(version) < release(image.version):
-        raise ConfigError(field, version, f"must be {image.version} or later, which has the feature gates that it is given")
+        raise ConfigError(field, version, f"must be {image.version} or later, which has its feature gates")
 
 
 def _charts(args: GpuOperatorsArgs) -> list[str]:

@@ -4,26 +4,42 @@ import contextlib
 import http.client
 import re
 import ssl
+from collections import defaultdict
 
 from falaj.lab.errors import LabError
 from falaj.lab.simulation.api import Api
 from falaj.lab.state import Lab
 
 _NAME, _NAMESPACE, _RBAC = "simulation-metrics", "kube-system", "rbac.authorization.k8s.io"
-_TIMES = re.compile(r"^kueue_admission_attempt_duration_seconds_(sum|count)\{[^}]*\} (\S+)$", re.MULTILINE)
+_METRIC = r"^kueue_admission_attempt_duration_seconds_"
+_TIMES = re.compile(_METRIC + r"(sum|count)\{[^}]*\} (\S+)$", re.MULTILINE)
+_WITHIN = re.compile(_METRIC + r'bucket\{[^}]*le="([^"]+)"[^}]*\} (\S+)$', re.MULTILINE)
 
 
 def cycles(lab: Lab, api: Api) -> dict[str, float] | None:
-    """Return how many cycles there were since Kueue began and their mean seconds; nothing where Kueue does not answer.
+    """Return how many cycles there were since Kueue began, and how long; nothing where Kueue does not answer.
 
+    Of the longest it is known between which bounds it is; told is the lower, in seconds.
     A cycle tries one work of each queue, and writes down why those wait that were not let in.
     """
     try:
-        told = _TIMES.findall(_metrics(lab, api))
+        told = _metrics(lab, api)
     except (OSError, http.client.HTTPException, LabError):
         return None
-    count, seconds = (sum(float(value) for what, value in told if what == name) for name in ("count", "sum"))
-    return {"count": count, "mean_seconds": round(seconds / count, 3)} if count else None
+    return read(told)
+
+
+def read(told: str) -> dict[str, float] | None:
+    """Return the same from what Kueue's metrics say."""
+    times = _TIMES.findall(told)
+    count, seconds = (sum(float(value) for what, value in times if what == name) for name in ("count", "sum"))
+    if not count:
+        return None
+    within: defaultdict[float, float] = defaultdict(float)
+    for bound, value in _WITHIN.findall(told):
+        within[float(bound)] += float(value)
+    longest = max((bound for bound, ended in within.items() if ended < count), default=0.0)
+    return {"count": count, "mean_seconds": round(seconds / count, 3), "longest_at_least": longest}
 
 
 def _metrics(lab: Lab, api: Api) -> str:

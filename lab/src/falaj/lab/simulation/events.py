@@ -16,7 +16,7 @@ class Seen(StrEnum):
     ADMITTED = "admitted"
     """Kueue has given it its quota; ``note`` says how many of its pods on which nodes, as ``NODE=PODS NODE=PODS``."""
     EVICTED = "evicted"
-    """Kueue has taken its quota back; ``note`` says why."""
+    """Kueue has taken its quota back, ``value`` seconds after it had decided so; ``note`` says why."""
     READY = "ready"
     """``value`` of its pods run."""
     FINISHED = "finished"

@@ -36,6 +36,8 @@ class Known:
     """Whether its pods have yet to be told to go on from a checkpoint."""
     hit: bool = False
     """Whether it was stopped since a node of it failed, and has to be queued again."""
+    leaves: float | None = None
+    """Real seconds of the run at which Kueue decided that it has to give its place up, until it has."""
     workload: str = ""
 
 
@@ -96,16 +98,19 @@ class Jobs:
         known.workload = manifest["metadata"]["name"]
         conditions = {one["type"]: one for one in manifest.get("status", {}).get("conditions", [])}
         admitted = conditions.get("Admitted", {}).get("status") == "True"
+        if known.leaves is None and conditions.get("Evicted", {}).get("status") == "True":
+            known.leaves = self.now()
         if admitted and not known.admitted:
-            known.admitted = True
+            known.admitted, known.leaves = True, None
             self.see(Seen.ADMITTED, known.job.name, note=written(placed(manifest)))
             if known.to_resume:
                 known.to_resume = False
                 self.began_anew(known)
         elif known.admitted and not admitted and conditions.get("Finished", {}).get("status") != "True":
             known.admitted = False
-            why = reason(conditions)
-            self.see(Seen.EVICTED, known.job.name, note=why)
+            why, now = reason(conditions), self.now()
+            took = round(now - (now if known.leaves is None else known.leaves), 3)
+            self.see(Seen.EVICTED, known.job.name, took, why)
             self.lose(known, "failure" if known.hit or why == "NodeFailures" else "preemption")
             known.to_resume = True
             self._go_on(known)

@@ -327,8 +327,12 @@ def spells(by_tenant: Mapping[str, Spell]) -> dict[str, Any]:
 
 
 def evictions(events: Iterable[Event], scenario: Scenario, scale: float) -> dict[str, Any]:
-    """Return how often work was evicted and why, and what that cost, in simulated GPU hours."""
+    """Return how often work was evicted and why, and what that cost, in simulated GPU hours.
+
+    A preemption takes as long as from Kueue's decision until the quota is free, in real seconds.
+    """
     reasons: Counter[str] = Counter()
+    took: list[float] = []
     lost: defaultdict[str, float] = defaultdict(float)
     series: list[tuple[float, int]] = []
     for event in events:
@@ -336,12 +340,16 @@ def evictions(events: Iterable[Event], scenario: Scenario, scale: float) -> dict
             reasons[event.note] += 1
             if event.note.startswith("Preempted"):
                 series.append((event.at, len(series) + 1))
+                took.append(event.value)
         elif event.seen is Seen.LOST:
             lost[event.note] += event.value / 3600
     price = sum(pool.cost_per_gpu_hour * pool.gpus for pool in scenario.pools) / scenario.gpus
     return {
         "by_reason": dict(reasons),
         "preemptions": len(series),
+        "preemption_seconds": {
+            name: percentile(sorted(took), part) for name, part in {"p50": 0.5, "p95": 0.95, "max": 1.0}.items()
+        },
         "gpu_hours_lost": rounded(sum(lost.values())),
         "gpu_hours_lost_by": {why: rounded(hours) for why, hours in lost.items()},
         "cost_of_lost": rounded(sum(lost.values()) * price),
