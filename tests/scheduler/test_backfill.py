@@ -60,7 +60,7 @@ def test_what_has_room_goes_before_what_has_none_whatever_its_tier() -> None:
     "small",
     [
         waits("small", 17),
-        waits("small", 1, created=NOW - 30),
+        waits("small", 1, created=NOW - 5),
         replace(waits("small", 2), pods=0),
         replace(waits("small", 1), active=False),
     ],

@@ -69,7 +69,7 @@ class Policy:
     """How long the turn waits for one work to be admitted before it goes to the next."""
     backfill: bool = True
     """Whether work that has room within its queue's share goes before work that has none."""
-    backfill_after_seconds: float = 60
+    backfill_after_seconds: float = 10
     """How long work waits before it does."""
     consolidate: bool = True
     """Whether small work moves, so that work of whole nodes finds them."""
