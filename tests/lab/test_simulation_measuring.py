@@ -132,6 +132,19 @@ def test_what_a_tenant_holds_beyond_its_share_counts_as_room_for_the_others():
     assert below["with_room"]["longest_seconds_by_tenant"] == {"a": 0, "b": pytest.approx(10, abs=0.5)}
 
 
+def test_who_is_below_its_share_is_left_out_until_some_of_its_work_is_let_in():
+    trace = [job("one", "b", 2), job("two", "b", 2)]
+    events = [
+        Event(0, Seen.SUBMITTED, "one"),
+        Event(0, Seen.SUBMITTED, "two"),
+        Event(12, Seen.ADMITTED, "one", note="h200-0000=1"),
+        Event(20, Seen.ADMITTED, "two", note="h200-0000=1"),
+    ]
+    below = judged(trace, events, end=30)["nominal"]
+    assert below["with_room"]["longest_seconds_by_tenant"]["b"] == pytest.approx(20, abs=0.5)
+    assert below["left_out"]["longest_seconds_by_tenant"]["b"] == pytest.approx(12, abs=0.5)
+
+
 def test_a_node_that_is_gone_has_no_room_and_without_places_nothing_is_said():
     trace = [job("one", "a", 2), job("whole", "b", 8)]
     known = [
@@ -142,7 +155,8 @@ def test_a_node_that_is_gone_has_no_room_and_without_places_nothing_is_said():
     ]
     below = judged(trace, known, end=20)["nominal"]["with_room"]
     assert below["longest_seconds_by_tenant"]["b"] == pytest.approx(10, abs=0.5)
-    assert judged(trace, life("one", 0, 0, 0, 9), end=20)["nominal"]["with_room"] is None
+    unknown = judged(trace, life("one", 0, 0, 0, 9), end=20)["nominal"]
+    assert (unknown["with_room"], unknown["left_out"]) == (None, None)
 
 
 def test_where_kueue_has_placed_the_pods_of_a_workload_is_read_from_its_slices():

@@ -66,13 +66,13 @@ def test_a_run_in_which_work_hardly_waited_says_nothing_of_fairness_and_utilizat
     assert set(verdicts({"plain": run}).values()) == {"undetermined"}
 
 
-def test_nobody_is_below_its_share_for_longer_than_a_round_and_a_preemption():
-    name = "seconds below the nominal share with room, plain"
+def test_nobody_is_below_its_share_and_left_out_for_longer_than_a_round_and_a_preemption():
+    name = "seconds left out below the nominal share, plain"
     run = a_run(0)
     assert verdicts({"plain": run})[name] == "undetermined", "nobody knows where the jobs were"
     run["evictions"]["preemption_seconds"]["max"] = 2.0
     for longest, verdict in ((2.5, "met"), (3.0, "missed")):
-        run["nominal"]["with_room"] = {"longest_seconds": {"p50": 0.0, "max": longest}}
+        run["nominal"]["left_out"] = {"longest_seconds": {"p50": 0.0, "max": longest}}
         assert verdicts({"plain": run})[name] == verdict
     assert verdicts({"plain": {**run, "cycles": None}})[name] == "undetermined"
 

@@ -60,6 +60,8 @@ class Tenancy:
     """While a job waits that fits into what is left of its nominal share."""
     below_with_room: Spell = field(default_factory=Spell)
     """While there is, beside that, room for it on nodes."""
+    left_out: Spell = field(default_factory=Spell)
+    """While that is so and none of its work is let in: who fills a share with small work needs one round for each."""
 
     @property
     def wanted(self) -> float:
@@ -126,6 +128,7 @@ class Replay:
             story.first_admitted = story.first_admitted if story.first_admitted is not None else event.at
             tenant.waiting[shape] -= 1
             tenant.held += gpus
+            tenant.left_out.now = 0.0
             self.rooms.place(story.job, event.note)
         elif event.seen is Seen.EVICTED and story.held:
             story.held = False
@@ -191,7 +194,9 @@ class Replay:
         room = self.rooms.room({name: -gpus for name, gpus in left.items()}) if any(fitting.values()) else {}
         for name, tenant in self.tenants.items():
             tenant.below.see(so=bool(fitting[name]))
-            tenant.below_with_room.see(so=any(fits(shape, room) for shape in fitting[name]))
+            with_room = any(fits(shape, room) for shape in fitting[name])
+            tenant.below_with_room.see(so=with_room)
+            tenant.left_out.see(so=with_room)
 
 
 def measure(
@@ -309,11 +314,17 @@ def fairness(replay: Replay) -> dict[str, Any]:
 def nominal(replay: Replay) -> dict[str, Any]:
     """Return how long tenants were below their nominal share with a job waiting that fitted into it.
 
-    ``with_room`` counts only while it fitted on nodes too; nothing where it is not known where work was.
+    ``with_room`` counts only while it fitted on nodes too, and ``left_out`` anew from each work that is let in; nothing
+    where it is not known where work was.
     """
-    told = {name: tenant.below for name, tenant in replay.tenants.items()}
-    with_room = {name: tenant.below_with_room for name, tenant in replay.tenants.items()}
-    return spells(told) | {"with_room": spells(with_room) if replay.rooms.known else None}
+    tenants = replay.tenants.items()
+    where_known = {
+        "with_room": {name: tenant.below_with_room for name, tenant in tenants},
+        "left_out": {name: tenant.left_out for name, tenant in tenants},
+    }
+    return spells({name: tenant.below for name, tenant in tenants}) | {
+        what: spells(told) if replay.rooms.known else None for what, told in where_known.items()
+    }
 
 
 def spells(by_tenant: Mapping[str, Spell]) -> dict[str, Any]:
