@@ -70,7 +70,7 @@ def test_nobody_is_below_its_share_and_left_out_for_longer_than_a_round_and_a_pr
     name = "seconds left out below the nominal share, plain"
     run = a_run(0)
     assert verdicts({"plain": run})[name] == "undetermined", "nobody knows where the jobs were"
-    run["evictions"]["preemption_seconds"]["max"] = 2.0
+    run["evictions"]["preemption_seconds"]["p95"] = 2.0
     for longest, verdict in ((2.5, "met"), (3.0, "missed")):
         run["nominal"]["left_out"] = {"longest_seconds": {"p50": 0.0, "max": longest}}
         assert verdicts({"plain": run})[name] == verdict
