@@ -270,7 +270,8 @@ def test_a_job_that_was_displaced_is_changed_once_its_pods_have_gone_and_no_more
     lab.run(*of_it, "patch", workload, "--type=merge", "-p", json.dumps({"spec": {"active": False}}))
     lab.run(*of_it, "wait", workload, "--for=condition=QuotaReserved=false", "--timeout=60s")
     until_now = changes(lab, "displaced")
-    assert set(until_now) == {200}, "Kubernetes refuses to change the pods of a Job that still has some"
+    assert 200 in until_now
+    assert 422 not in until_now, "Kubernetes refuses to change the pods of a Job that still has some"
 
     for time in range(3):  # Kueue looks at the Job with each change of its Workload
         lab.run(*of_it, "annotate", "--overwrite", workload, f"looked-at={time}")

@@ -45,6 +45,7 @@ def first(*works: Work, nodes: Pools | None = None, **more: Any) -> list[str]:
 
 
 FIVE = pools("a", "b", "c", "d", "e", nominal=40)
+ROOM = [runs(on, 8, on, queue="vision", checkpoint=900.0) for on in "abcd"]
 LARGE = waits("large", 32, tier="interactive", created=NOW - 300)
 
 
@@ -87,9 +88,11 @@ def test_no_more_goes_first_than_the_share_has_left_and_two_at_a_time() -> None:
 
 def test_nothing_goes_before_the_turn() -> None:
     large = replace(LARGE, tier="batch", priority=1000, created=NOW - 30 * HOUR)
-    assert decided(large)["job-large"].standing is Standing.TURN
+    small = waits("small", 1, tier="scavenger")
 
-    assert first(large, waits("small", 1, tier="scavenger"), nodes=FIVE) == []
+    assert decided(*ROOM, large, small, nodes=FIVE)["job-large"].standing is Standing.TURN
+    assert first(*ROOM, large, small, nodes=FIVE) == []
+    assert first(*ROOM, LARGE, small, nodes=FIVE) == ["job-small"], "it is the turn that keeps it back"
 
 
 @pytest.mark.parametrize(
@@ -103,8 +106,7 @@ def test_nothing_goes_before_the_turn() -> None:
 )
 def test_nothing_goes_before_a_rescue_that_can_come_to_something(more: dict[str, Any], before: list[str]) -> None:
     large = waits("large", 32, deadline=NOW + 2 * HOUR, expected=1.9 * HOUR, **more)
-    room = [runs(f"{on}", 8, on, queue="vision", checkpoint=900.0) for on in "abcd"]
-    works = [*room, large, waits("small", 1, tier="scavenger"), waits("blocked", 16)]
+    works = [*ROOM, large, waits("small", 1, tier="scavenger"), waits("blocked", 16)]
 
     found = decided(*works, nodes=FIVE)
     assert found["job-large"].standing is Standing.RESCUE
