@@ -3,6 +3,7 @@
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -213,13 +214,17 @@ def test_work_whose_pods_were_all_done_when_it_was_displaced_is_let_in_again(lab
     lab.run(*of_it, "wait", "workload/done", "--for=condition=QuotaReserved", "--timeout=60s")
 
 
+def asked(lab: RunningLab, *what: str) -> list[dict[str, Any]]:
+    """Return the requests whose lines in the audit log have all of this, in order."""
+    lines = (lab.root / "logs" / "kube-apiserver-audit.log").read_text().rpartition("\n")[0].splitlines()
+    return [json.loads(line) for line in lines if all(each in line for each in what)]
+
+
 def statuses(lab: RunningLab, kind: str, name: str) -> list[object]:
     """Return what was written as the status of a queue, in order, by the audit log."""
-    said = (lab.root / "logs" / "kube-apiserver-audit.log").read_text().rpartition("\n")[0].splitlines()
-    asked = [json.loads(line) for line in said if '"subresource":"status"' in line]
     return [
         each["requestObject"]["status"]
-        for each in asked
+        for each in asked(lab, '"subresource":"status"')
         if each["verb"] == "update" and each["responseStatus"]["code"] == 200
         if (each["objectRef"]["resource"], each["objectRef"]["name"]) == (kind, name)
     ]
@@ -245,11 +250,9 @@ def test_the_status_of_a_queue_is_written_only_where_it_changed(lab: RunningLab,
 
 def changes(lab: RunningLab, name: str) -> list[int]:
     """Return the answers to Kueue's changes of a Job, in order, by the audit log."""
-    said = (lab.root / "logs" / "kube-apiserver-audit.log").read_text().rpartition("\n")[0].splitlines()
-    asked = [json.loads(line) for line in said if '"resource":"jobs"' in line and kueue.USER in line]
     return [
         each["responseStatus"]["code"]
-        for each in asked
+        for each in asked(lab, '"resource":"jobs"', kueue.USER)
         if (each["verb"], each["objectRef"].get("name"), each["objectRef"].get("subresource")) == ("patch", name, None)
     ]
 

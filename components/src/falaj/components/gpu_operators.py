@@ -98,7 +98,7 @@ class GpuOperators(pulumi.ComponentResource):
         chosen = _charts(args)
         versions = chart_versions(f"{name}.versions", chosen, args.get("versions", {}))
         if "kueue" in chosen:
-            check_kueue(f"{name}.versions.kueue", versions["kueue"])
+            _check_kueue(f"{name}.versions.kueue", versions["kueue"])
         digests = check_digests(f"{name}.digests", chosen, args.get("digests", {}))
         scrapers = dns_label(f"{name}.metrics_namespace", args.get("metrics_namespace", "monitoring"))
         host = check_registry(f"{name}.registry", args["registry"], regime)
@@ -144,7 +144,7 @@ def check_registry(field: str, registry: pulumi.Input[RegistryRef], regime: Regi
     return pick(registry, "registry").apply(checked)
 
 
-def check_kueue(field: str, version: str) -> None:
+def _check_kueue(field: str, version: str) -> None:
     """Refuse a Kueue that does not know the feature gates of its configuration, and would not start."""
     (image,) = charts()["kueue"].images
     if image.version and release(version) < release(image.version):

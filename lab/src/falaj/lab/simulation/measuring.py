@@ -254,15 +254,11 @@ def waits(stories: Sequence[Story], scale: float) -> dict[str, Any]:
         for story in stories
         if story.first_admitted is not None and story.submitted is not None
     )
-    points = {"p50": 0.5, "p95": 0.95, "max": 1.0}
     return {
         "admitted": len(known),
         "never_admitted": sum(story.submitted is not None and story.first_admitted is None for story in stories),
-        "seconds": {name: rounded(percentile(known, part)) for name, part in points.items()},
-        "simulated_minutes": {
-            name: rounded(None if (value := percentile(known, part)) is None else value * scale / 60)
-            for name, part in points.items()
-        },
+        "seconds": spread(known),
+        "simulated_minutes": spread([value * scale / 60 for value in known]),
         "seconds_of_each": [round(value, 2) for value in known],
     }
 
@@ -358,9 +354,7 @@ def evictions(events: Iterable[Event], scenario: Scenario, scale: float) -> dict
     return {
         "by_reason": dict(reasons),
         "preemptions": len(series),
-        "preemption_seconds": {
-            name: percentile(sorted(took), part) for name, part in {"p50": 0.5, "p95": 0.95, "max": 1.0}.items()
-        },
+        "preemption_seconds": spread(sorted(took)),
         "gpu_hours_lost": rounded(sum(lost.values())),
         "gpu_hours_lost_by": {why: rounded(hours) for why, hours in lost.items()},
         "cost_of_lost": rounded(sum(lost.values()) * price),
@@ -425,6 +419,11 @@ def peak(times: Sequence[float]) -> float | None:
             first += 1
         best = max(best, last - first + 1)
     return best / PEAK if times else None
+
+
+def spread(ordered: Sequence[float]) -> dict[str, float | None]:
+    """Return the median of values, what 95 of 100 do not exceed, and the most."""
+    return {name: rounded(percentile(ordered, part)) for name, part in {"p50": 0.5, "p95": 0.95, "max": 1.0}.items()}
 
 
 def percentile(ordered: Sequence[float], part: float) -> float | None:

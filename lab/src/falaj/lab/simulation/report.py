@@ -71,10 +71,10 @@ def below_share(name: str, run: Figures, *, enough: bool) -> dict[str, Any]:
     in which 95 of 100 were done.
     """
     left_out, cycles = run["nominal"]["left_out"], run["cycles"]
-    longest = left_out["longest_seconds"]["max"] if left_out and cycles and enough else None
+    most = left_out["longest_seconds"]["max"] if left_out and cycles and enough else None
     limit = (cycles["longest_at_least"] if cycles else 0) + (run["evictions"]["preemption_seconds"]["p95"] or 0)
     wanted = f"<= {limit:.1f} s, one scheduling round and preemption"
-    return target(f"seconds left out below the nominal share, {name}", wanted, longest, limit, most=True)
+    return target(f"seconds left out below the nominal share, {name}", wanted, most, limit, most=True)
 
 
 def target(what: str, wanted: str, measured: float | None, limit: float, *, most: bool = False) -> dict[str, Any]:
@@ -158,7 +158,6 @@ def pictures(runs: Mapping[str, Figures]) -> list[str]:
     ]
 
 
-UNKNOWN: Figures = {"longest_seconds": {"max": None, "p50": None}}
 NOTHING = {"cpu_seconds": 0.0, "peak_mib": 0.0}
 
 
@@ -193,8 +192,7 @@ def shares(name: str, run: Figures) -> str:
 def details(name: str, run: Figures) -> str:
     """Return a run's figures as tables."""
     used = run["utilization"]
-    nominal = run["nominal"]["longest_seconds"]
-    with_room, left_out = ((run["nominal"][what] or UNKNOWN)["longest_seconds"] for what in ("with_room", "left_out"))
+    nominal = run["nominal"]
     rows: list[Sequence[object]] = [
         ("jobs", ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in run["jobs"].items())),
         ("controller", run["controller"] or "none: Kueue alone"),
@@ -203,18 +201,9 @@ def details(name: str, run: Figures) -> str:
         ("GPUs given while work waits", used["quota_given_while_work_waits"]),
         ("fairness, all told", run["fairness"]["jain"]),
         ("fairness, mean of each moment", run["fairness"]["jain_of_each_moment"]),
-        (
-            "longest time below nominal share",
-            f"{shown(nominal['max'])} s (median of tenants {shown(nominal['p50'])} s)",
-        ),
-        (
-            "… with room on nodes for the job that waits",
-            f"{shown(with_room['max'])} s (median of tenants {shown(with_room['p50'])} s)",
-        ),
-        (
-            "… and nothing of the tenant let in",
-            f"{shown(left_out['max'])} s (median of tenants {shown(left_out['p50'])} s)",
-        ),
+        ("longest time below nominal share", longest(nominal)),
+        ("… with room on nodes for the job that waits", longest(nominal["with_room"])),
+        ("… and nothing of the tenant let in", longest(nominal["left_out"])),
         (
             "admissions a second",
             f"{shown(run['admissions']['per_second'])}, at best {shown(run['admissions']['peak_per_second'])}",
@@ -264,12 +253,18 @@ def details(name: str, run: Figures) -> str:
     )
 
 
+def longest(spells: Figures | None) -> str:
+    """Say how long something was so at a stretch, of the tenant with the longest and of half of them."""
+    seconds: Mapping[str, float | None] = spells["longest_seconds"] if spells else {"p50": None, "max": None}
+    return f"{shown(seconds['max'])} s (median of tenants {shown(seconds['p50'])} s)"
+
+
 def cycle_times(cycles: Mapping[str, float] | None) -> str:
     """Say how long Kueue takes from trying a queue's first work to trying the next."""
     if not cycles:
         return "unknown"
-    longest = f"{cycles['longest_at_least']:g} s and more the longest"
-    return f"{cycles['count']:.0f}, {cycles['mean_seconds']:g} s each, {longest}"
+    most = f"{cycles['longest_at_least']:g} s and more the longest"
+    return f"{cycles['count']:.0f}, {cycles['mean_seconds']:g} s each, {most}"
 
 
 def tiers_with_deadlines(runs: Mapping[str, Figures]) -> list[str]:
