@@ -283,6 +283,57 @@ def test_a_job_that_was_displaced_is_changed_once_its_pods_have_gone_and_no_more
     assert changes(lab, "displaced") == until_now
 
 
+def work(name: str, priority: int) -> str:
+    """Return work of all GPUs that no Job stands behind: what is displaced of it gives its quota back when it goes."""
+    container = {"name": "main", "image": "none", "resources": {"requests": {"nvidia.com/gpu": "8"}}}
+    pods = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+    spec = {"queueName": "first", "priority": priority, "podSets": [{"name": "main", "count": 1, "template": pods}]}
+    made = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "Workload", "spec": spec}
+    return json.dumps(made | {"metadata": {"name": name, "namespace": "vision"}})
+
+
+FIRST = """
+apiVersion: kueue.x-k8s.io/v1beta2
+kind: ClusterQueue
+metadata: {name: first}
+spec:
+  namespaceSelector: {}
+  preemption: {withinClusterQueue: LowerPriority}
+  resourceGroups:
+  - coveredResources: [nvidia.com/gpu]
+    flavors: [{name: gpu, resources: [{name: nvidia.com/gpu, nominalQuota: 8}]}]
+---
+apiVersion: kueue.x-k8s.io/v1beta2
+kind: LocalQueue
+metadata: {name: first, namespace: vision}
+spec: {clusterQueue: first}
+---
+"""
+
+
+@pytest.mark.lab
+def test_work_that_displaced_other_work_is_first_of_its_queue_no_longer_than_it_can_be_let_in(
+    lab: RunningLab, tmp_path: Path
+) -> None:
+    of_it = ("exec", "--", "kubectl", "-n", "vision")
+    waits = (*of_it, "wait", "--timeout=60s")
+    kubectl(lab, tmp_path, QUEUE + "---" + FIRST + work("displaced", 1))
+    lab.run(*waits, "workload/displaced", "--for=condition=QuotaReserved")
+    kubectl(lab, tmp_path, work("displaces", 2))
+    lab.run(*waits, "workload/displaced", "--for=condition=Evicted")
+
+    kubectl(lab, tmp_path, FIRST.replace("nominalQuota: 8", "nominalQuota: 4"))
+    more = "previously considered podsets requests (0) + current podset request (8) > maximum capacity (4)"
+    why = f"couldn't assign flavors to pod set main: insufficient quota for nvidia.com/gpu in flavor gpu, {more}"
+    exceeds = f"--for=jsonpath={{.status.conditions[?(@.type=='QuotaReserved')].message}}={why}"
+    lab.run(*waits, "workload/displaces", exceeds)
+    lab.run(*of_it, "delete", "workload", "displaced")
+    kubectl(lab, tmp_path, work("above", 3))
+    lab.run(*waits, "workload/above", exceeds)
+    kubectl(lab, tmp_path, FIRST)
+    lab.run(*waits, "workload/above", "--for=condition=QuotaReserved")
+
+
 @pytest.mark.lab
 def test_without_kueue_no_webhook_of_it_is_left(lab: RunningLab) -> None:
     state = Lab(lab.root)
