@@ -87,30 +87,39 @@ def lab(tmp_path_factory: pytest.TempPathFactory):
         yield running
 
 
-QUEUE = """
-{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "vision", "labels": {"falaj.dev/tenant": "vision"}}}
----
-{"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "ResourceFlavor", "metadata": {"name": "gpu"}}
----
+def queue(name: str, local: str, flavor: str = "gpu", gpus: int = 8, displaces: str = "Never") -> str:
+    """Return a cluster queue and the tenant's queue to it, each with the line that follows a manifest."""
+    return f"""
 apiVersion: kueue.x-k8s.io/v1beta2
 kind: ClusterQueue
-metadata: {name: vision}
+metadata: {{name: {name}}}
 spec:
-  namespaceSelector: {}
+  namespaceSelector: {{}}
+  preemption: {{withinClusterQueue: {displaces}}}
   resourceGroups:
   - coveredResources: [nvidia.com/gpu]
-    flavors: [{name: gpu, resources: [{name: nvidia.com/gpu, nominalQuota: 8}]}]
+    flavors: [{{name: {flavor}, resources: [{{name: nvidia.com/gpu, nominalQuota: {gpus}}}]}}]
 ---
 apiVersion: kueue.x-k8s.io/v1beta2
 kind: LocalQueue
-metadata: {name: default, namespace: vision}
-spec: {clusterQueue: vision}
+metadata: {{name: {local}, namespace: vision}}
+spec: {{clusterQueue: {name}}}
+---
+"""
+
+
+TENANT = """
+{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "vision", "labels": {"falaj.dev/tenant": "vision"}}}
+---
+{"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "ResourceFlavor", "metadata": {"name": "gpu"}}
 ---
 apiVersion: v1
 kind: Node
 metadata: {name: node-a, annotations: {kwok.x-k8s.io/node: fake}}
 status: {allocatable: {cpu: "96", memory: 512Gi, pods: "110", nvidia.com/gpu: "8"}, capacity: {cpu: "96"}}
+---
 """
+QUEUE = TENANT + queue("vision", "default")
 JOB = """
 apiVersion: batch/v1
 kind: Job
@@ -172,20 +181,6 @@ metadata: {name: near}
 spec: {nodeLabels: {zone: a}, topologyName: near}
 ---
 apiVersion: kueue.x-k8s.io/v1beta2
-kind: ClusterQueue
-metadata: {name: near}
-spec:
-  namespaceSelector: {}
-  resourceGroups:
-  - coveredResources: [nvidia.com/gpu]
-    flavors: [{name: near, resources: [{name: nvidia.com/gpu, nominalQuota: 8}]}]
----
-apiVersion: kueue.x-k8s.io/v1beta2
-kind: LocalQueue
-metadata: {name: near, namespace: vision}
-spec: {clusterQueue: near}
----
-apiVersion: kueue.x-k8s.io/v1beta2
 kind: Workload
 metadata: {name: done, namespace: vision}
 spec:
@@ -204,7 +199,7 @@ spec:
 
 @pytest.mark.lab
 def test_work_whose_pods_were_all_done_when_it_was_displaced_is_let_in_again(lab: RunningLab, tmp_path: Path) -> None:
-    kubectl(lab, tmp_path, QUEUE + "---" + DONE)
+    kubectl(lab, tmp_path, QUEUE + queue("near", "near", flavor="near") + DONE)
     of_it = ("exec", "--", "kubectl", "-n", "vision")
     merge = ("workload/done", "--type=merge", "-p")
     ended = {"status": {"reclaimablePods": [{"name": "main", "count": 2}]}}
@@ -292,37 +287,19 @@ def work(name: str, priority: int) -> str:
     return json.dumps(made | {"metadata": {"name": name, "namespace": "vision"}})
 
 
-FIRST = """
-apiVersion: kueue.x-k8s.io/v1beta2
-kind: ClusterQueue
-metadata: {name: first}
-spec:
-  namespaceSelector: {}
-  preemption: {withinClusterQueue: LowerPriority}
-  resourceGroups:
-  - coveredResources: [nvidia.com/gpu]
-    flavors: [{name: gpu, resources: [{name: nvidia.com/gpu, nominalQuota: 8}]}]
----
-apiVersion: kueue.x-k8s.io/v1beta2
-kind: LocalQueue
-metadata: {name: first, namespace: vision}
-spec: {clusterQueue: first}
----
-"""
-
-
 @pytest.mark.lab
 def test_work_that_displaced_other_work_is_first_of_its_queue_no_longer_than_it_can_be_let_in(
     lab: RunningLab, tmp_path: Path
 ) -> None:
     of_it = ("exec", "--", "kubectl", "-n", "vision")
     waits = (*of_it, "wait", "--timeout=60s")
-    kubectl(lab, tmp_path, QUEUE + "---" + FIRST + work("displaced", 1))
+    first = queue("first", "first", displaces="LowerPriority")
+    kubectl(lab, tmp_path, QUEUE + first + work("displaced", 1))
     lab.run(*waits, "workload/displaced", "--for=condition=QuotaReserved")
     kubectl(lab, tmp_path, work("displaces", 2))
     lab.run(*waits, "workload/displaced", "--for=condition=Evicted")
 
-    kubectl(lab, tmp_path, FIRST.replace("nominalQuota: 8", "nominalQuota: 4"))
+    kubectl(lab, tmp_path, queue("first", "first", gpus=4, displaces="LowerPriority"))
     more = "previously considered podsets requests (0) + current podset request (8) > maximum capacity (4)"
     why = f"couldn't assign flavors to pod set main: insufficient quota for nvidia.com/gpu in flavor gpu, {more}"
     exceeds = f"--for=jsonpath={{.status.conditions[?(@.type=='QuotaReserved')].message}}={why}"
@@ -330,7 +307,7 @@ def test_work_that_displaced_other_work_is_first_of_its_queue_no_longer_than_it_
     lab.run(*of_it, "delete", "workload", "displaced")
     kubectl(lab, tmp_path, work("above", 3))
     lab.run(*waits, "workload/above", exceeds)
-    kubectl(lab, tmp_path, FIRST)
+    kubectl(lab, tmp_path, first)
     lab.run(*waits, "workload/above", "--for=condition=QuotaReserved")
 
 

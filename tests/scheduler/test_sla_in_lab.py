@@ -168,7 +168,7 @@ def test_small_work_moves_for_work_of_a_whole_node_and_begins_again_beside_other
         assert works[moved]["spec"].get("active", True), "it is let in again"
 
 
-def test_work_that_has_room_goes_before_work_that_has_none_and_no_longer_than_that(lab):
+def test_work_that_has_room_goes_before_work_that_has_none_which_is_let_in_when_it_has(lab):
     lab.kubectl("apply", "--server-side", "-f", "-", given=queue_of_two_nodes())
     with lab.scheduler(policy={"backfill_after_seconds": 1, "consolidate": False}):
         for name in ("filler-1", "filler-2"):
@@ -187,7 +187,7 @@ def test_work_that_has_room_goes_before_work_that_has_none_and_no_longer_than_th
         until(lambda: runs(lab.works()["small"]), "it runs")
         assert not runs(lab.works()["whole"])
         lab.kubectl("delete", "job", "filler-1", "filler-2", "-n", NAMESPACE)
-        until(lambda: runs(lab.works()["whole"]), "what waited is not forgotten")
+        until(lambda: runs(lab.works()["whole"]), "what had none runs")
 
 
 def test_a_kill_in_the_middle_changes_nothing_and_another_follows_within_the_lease(lab):
