@@ -54,6 +54,24 @@ def test_ports_are_drawn_where_no_outgoing_connection_takes_them() -> None:
     assert free_port() in PORTS
 
 
+def test_a_stopped_lab_keeps_its_ports_until_it_is_deleted(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FALAJ_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("falaj.lab.state.PORTS", range(15000, 15002))  # drawn by no lab
+    port, other = lab.allocate_ports(["moto"])["moto"], Lab(tmp_path / "other")
+    other.create()
+    with pytest.raises(LabError, match=f"port {port} is kept by the lab at {lab.root}, which may be stopped"):
+        control.check_wanted(other, {"moto": port})
+    control.check_wanted(lab, {"moto": port})
+    assert {port, other.allocate_ports(["moto"])["moto"]} == {15000, 15001}
+    with pytest.raises(LabError, match="no loopback port from 15000 to 15001 is free"):
+        free_port()
+    lab.forget()
+    control.check_wanted(other, {"moto": port})
+    assert free_port() == port
+
+
 def test_a_second_command_beside_the_first_is_told_who_is_at_work(lab: Lab) -> None:
     text = textwrap.dedent(
         f"""

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from falaj.lab.errors import LabError
-from falaj.lab.progress import Progress, Task, locked, make_folder, publish
-from falaj.lab.table import MODULES, Edit, GoCommand, Module, Patch, Tool, cache, modules
+from falaj.lab.progress import Progress, Task, locked, publish
+from falaj.lab.table import MODULES, Edit, GoCommand, Module, Patch, Tool, cache, make_folder, modules
 
 FLAGS = ("-mod=readonly", "-trimpath")
 """go.mod and go.sum stay as they are; the same sources give the same program wherever they are built."""

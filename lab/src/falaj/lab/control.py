@@ -20,7 +20,7 @@ import psutil
 from falaj.lab import processes, services
 from falaj.lab.errors import LabError
 from falaj.lab.service import Binaries, python
-from falaj.lab.state import Lab, append_private, is_free, write_private
+from falaj.lab.state import Lab, append_private, is_free, keeper, write_private
 
 SPACE = 400 << 20
 """Bytes that a lab needs on its disk to start: etcd reserves 128 MiB, and logs, moto's and OpenBao's data grow."""
@@ -187,6 +187,11 @@ def check_wanted(lab: Lab, wanted: Mapping[str, int]) -> None:
             raise LabError(f"no port is named {name}; the names are {', '.join(names)}")
         if port and port != ports.get(name):
             check_port(name, port)
+            if (other := keeper(port)) and other != lab:
+                raise LabError(
+                    f"port {port} is kept by the lab at {other.root}, which may be stopped; "
+                    f"choose a free one with --port {name}=0"
+                )
         if port and port in [*(p for n, p in wanted.items() if n != name), *(p for n, p in ports.items() if n != name)]:
             raise LabError(f"port {port} is another service's of this lab; choose a free one with --port {name}=0")
 

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from falaj.lab.errors import LabError
-from falaj.lab.table import cache
+from falaj.lab.table import cache, make_folder
 
 PLAIN_SECONDS = 15
 """Where the output is no terminal, a line this often says how far the work is."""
@@ -260,17 +260,6 @@ def publish(final: Path) -> Generator[Path]:
         raise LabError(f"cannot write {final}: {error.strerror}; free some space, or set FALAJ_CACHE") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-
-
-def make_folder(path: Path) -> Path:
-    """Make a folder of the cache."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LabError(
-            f"cannot make {path}: {error.strerror}; set FALAJ_CACHE to a folder that can be written"
-        ) from error
-    return path
 
 
 def clock(seconds: float) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from falaj.lab.errors import LabError
+from falaj.lab.table import cache, make_folder
 
 REGION = "me-central-1"
 ACCOUNT = "123456789012"
@@ -22,7 +23,7 @@ PORTS = range(20000, 32768)
 
 @dataclass(frozen=True)
 class Lab:
-    """One lab, named by its state directory; two labs never share anything but the cache of built tools."""
+    """One lab, named by its state directory; labs share the cache alone: built tools, and who keeps which port."""
 
     root: Path
 
@@ -100,15 +101,29 @@ class Lab:
             chosen = (wanted or {}).get(name)
             if chosen is not None or name not in ports:
                 ports[name] = chosen or free_port(taken=ports.values())
+            self.keep(ports[name])
         self.folder()
         write_private(self.root / "ports.json", json.dumps(ports, indent=2))
         return ports
 
+    def keep(self, port: int) -> None:
+        """Note for this person's other labs that the port is this lab's, also while it is stopped."""
+        (make_folder(cache() / "ports") / str(port)).write_text(str(self.root))
+
+
+def keeper(port: int) -> Lab | None:
+    """Return the lab of this person that keeps the port, if one does; a lab that was deleted keeps none."""
+    try:
+        lab = Lab(Path((cache() / "ports" / str(port)).read_text()))
+    except FileNotFoundError:
+        return None
+    return lab if lab.exists() else None
+
 
 def free_port(taken: Iterable[int] = ()) -> int:
-    """Return a loopback TCP port that nothing listens on now and that is not among ``taken``."""
+    """Return a loopback TCP port that nothing listens on now, that no lab keeps and that is not among ``taken``."""
     for port in random.sample(PORTS, len(PORTS)):
-        if port not in taken and is_free(port):
+        if port not in taken and not keeper(port) and is_free(port):
             return port
     raise LabError(f"no loopback port from {PORTS[0]} to {PORTS[-1]} is free; stop what uses them")
 

@@ -177,6 +177,17 @@ def cache() -> Path:
     return Path(own).absolute() if own else Path(usual).absolute() / "falaj"
 
 
+def make_folder(path: Path) -> Path:
+    """Make a folder of the cache."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(
+            f"cannot make {path}: {error.strerror}; set FALAJ_CACHE to a folder that can be written"
+        ) from error
+    return path
+
+
 def this_platform() -> str:
     """Return the platform as a part of a folder's name, for example ``linux-x86_64``."""
     return f"{platform.system()}-{platform.machine()}".lower()
