@@ -66,6 +66,16 @@ def test_a_run_in_which_work_hardly_waited_says_nothing_of_fairness_and_utilizat
     assert set(verdicts({"plain": run}).values()) == {"undetermined"}
 
 
+def test_a_run_in_which_time_passed_too_fast_is_not_judged_and_says_how_much_longer_it_has_to_be():
+    run = {**a_run(1), "quick_job_seconds": 3.0}
+    assert set(verdicts({"plain": run, "controlled": run}).values()) == {"undetermined"}
+    assert (
+        "one job in twenty ran for 3.0 s or less, where 10 are needed; give 3.4 times the --minutes"
+        in (report.summary({"plain": run})[-1])
+    )
+    assert "too fast" not in "".join(report.summary({"plain": a_run(1)}))
+
+
 def test_nobody_is_below_its_share_and_left_out_for_longer_than_a_round_and_a_preemption():
     name = "seconds left out below the nominal share, plain"
     run = a_run(0)
@@ -97,14 +107,14 @@ def test_the_summary_says_verdict_figure_and_target_of_each():
     lines = report.summary({"plain": run})
     assert "      missed  fairness under contention, plain: 0.5 (>= 0.98)" in lines
     assert "         met  GPU utilization while work waits, plain: 0.97 (>= 0.95)" in lines
-    assert lines[-1].startswith("plain: 60 of 60 jobs finished in 1001 s, 2 of 23 deadlines missed")
+    assert lines[-1].startswith("plain: 120 of 120 jobs finished in 1001 s, 2 of 46 deadlines missed")
 
 
 def test_both_reports_are_written_and_the_page_needs_nothing_else(tmp_path: Path):
     report.write(tmp_path, SMALL, TRACE, {"plain": a_run(8), "controlled": a_run(4)})
     told = json.loads((tmp_path / "report.json").read_text())
     page = (tmp_path / "report.html").read_text()
-    assert told["scenario"]["jobs"] == 60
+    assert told["scenario"]["jobs"] == 120
     assert told["runs"]["plain"]["deadlines"]["all"]["missed"] == 8
     assert page.count("<svg") == 10
     assert not re.findall(r'(?:src|href)="', page)

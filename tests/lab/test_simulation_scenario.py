@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from falaj.lab.errors import LabError
-from falaj.lab.simulation import objects, scenario
+from falaj.lab.simulation import arrivals, objects, report, scenario
+from falaj.lab.simulation.measuring import measure
 from falaj.lab.simulation.scenario import SHIPPED, Size, load, parse
+from falaj.lab.simulation.trace import window
 
 STEADY: dict[str, Any] = tomllib.loads((SHIPPED / "steady.toml").read_text())
 del STEADY["small"]
@@ -37,8 +39,17 @@ def test_every_scenario_has_a_small_size_with_every_kind_of_tenant(name: str):
     small = load(name, small=True)
     kinds = {tenant.name.rstrip("0123456789") for tenant in load(name).tenants}
     assert small.gpus < 100
-    assert small.minutes < 1
+    assert small.minutes < 5
     assert {tenant.name.rstrip("0123456789") for tenant in small.tenants} == kinds
+
+
+@pytest.mark.parametrize("name", scenario.shipped())
+def test_the_small_size_of_every_scenario_is_slow_enough_to_be_judged(name: str):
+    small = load(name, small=True)
+    jobs = arrivals.generate(small)
+    scale = window(jobs, small.gpus, small.load) / (small.minutes * 60)
+    assert measure(small, jobs, [], scale, 0.0)["quick_job_seconds"] >= report.LEAST_RUN_SECONDS
+    assert max(job.pods for job in jobs) == 1, "work of several nodes would be most of such a small cluster"
 
 
 def test_a_size_that_is_asked_for_goes_before_the_small_one():

@@ -16,6 +16,8 @@ STEP = 0.5
 """Real seconds between two looks at the state that the events make; what is in between counts as the next look's."""
 PEAK = 10.0
 """Real seconds over which the highest rate of admissions is taken."""
+QUICK = 0.05
+"""Part of the jobs that run for less than a quick job."""
 
 
 @dataclass
@@ -209,6 +211,7 @@ def measure(
     stories = list(replay.stories.values())
     return {
         "jobs": outcome(stories),
+        "quick_job_seconds": rounded(percentile(sorted(job.seconds / scale for job in trace), QUICK)),
         "utilization": utilization(replay.totals),
         "waits": by_tier(scenario, stories, lambda some: waits(some, scale)),
         "deadlines": {

@@ -1,6 +1,7 @@
 """Tells of one run, or of two side by side: report.json for programs, report.html (one file, with plots) for people."""
 
 import json
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -19,6 +20,8 @@ Figures = Mapping[str, Any]
 FAIR, BUSY, FEWER = 0.98, 0.95, 0.5
 LEAST_SECONDS = 10.0
 """Seconds in which there was work for all GPUs, below which fairness and utilization say nothing."""
+LEAST_RUN_SECONDS = 10.0
+"""Real seconds for which a quick job has to run: below, the control plane's own time weighs more than the policy."""
 PLAIN, CONTROLLED = "plain", "controlled"
 
 
@@ -52,16 +55,22 @@ def targets(runs: Mapping[str, Figures]) -> list[dict[str, Any]]:
     """Return each target with what was measured and whether that meets it; what was not measured is undetermined."""
     told: list[dict[str, Any]] = []
     for name, run in runs.items():
-        enough = run["complete"] and run["utilization"]["seconds_while_work_waits"] >= LEAST_SECONDS
+        waited = run["utilization"]["seconds_while_work_waits"]
+        enough = run["complete"] and not too_fast(run) and waited >= LEAST_SECONDS
         fair, busy = run["fairness"]["jain"], run["utilization"]["while_work_waits"]
         told.append(target(f"fairness under contention, {name}", f">= {FAIR}", fair if enough else None, FAIR))
         told.append(target(f"GPU utilization while work waits, {name}", f">= {BUSY}", busy if enough else None, BUSY))
         told.append(below_share(name, run, enough=enough))
-    if {PLAIN, CONTROLLED} <= runs.keys() and all(run["complete"] for run in runs.values()):
+    if {PLAIN, CONTROLLED} <= runs.keys() and all(run["complete"] and not too_fast(run) for run in runs.values()):
         with_it, without = (runs[name]["deadlines"]["all"]["missed"] for name in (CONTROLLED, PLAIN))
         part = with_it / without if without else None
         told.append(target("deadline misses, as a part of those of plain Kueue", f"<= {FEWER}", part, FEWER, most=True))
     return told
+
+
+def too_fast(run: Figures) -> bool:
+    """Return whether time passed so fast that a run shows the control plane's own time and not the policy."""
+    return run["quick_job_seconds"] < LEAST_RUN_SECONDS
 
 
 def below_share(name: str, run: Figures, *, enough: bool) -> dict[str, Any]:
@@ -98,6 +107,12 @@ def summary(runs: Mapping[str, Figures]) -> list[str]:
             f" {shown(run['evictions']['gpu_hours_lost'])} GPU hours lost,"
             f" {shown(run['admissions']['peak_per_second'])} admissions a second at best"
         )
+        if too_fast(run):
+            quick, times = run["quick_job_seconds"], LEAST_RUN_SECONDS / max(run["quick_job_seconds"], 0.01)
+            lines.append(
+                f"{name}: not judged, since time passed too fast: one job in twenty ran for {quick:.1f} s or less,"
+                f" where {LEAST_RUN_SECONDS:g} are needed; give {math.ceil(10 * times) / 10:g} times the --minutes"
+            )
     return lines
 
 
@@ -230,6 +245,7 @@ def details(name: str, run: Figures) -> str:
             ),
         ),
         ("simulated seconds in a real one", run["simulated_seconds_per_second"]),
+        ("real seconds of the quickest twentieth of the jobs, at most", run["quick_job_seconds"]),
         ("load average of the machine (15 min)", run["load_average"]),
         ("services that had to be started again", json.dumps(run["restarts"])),
         ("said by the controller", json.dumps(run["said"])),

@@ -139,7 +139,10 @@ def shipped() -> list[str]:
 
 
 def load(name: str, size: Size | None = None, *, small: bool = False) -> Scenario:
-    """Read a scenario by its name or its file, in the size that is asked for."""
+    """Read a scenario by its name or its file, in the size that is asked for.
+
+    The small size, which a scenario names in ``[small]``, may also replace kinds of work.
+    """
     path = Path(name) if name.endswith(".toml") else SHIPPED / f"{name}.toml"
     try:
         content = tomllib.loads(path.read_text())
@@ -157,6 +160,7 @@ def load(name: str, size: Size | None = None, *, small: bool = False) -> Scenari
             tenants=table.count("tenants"),
             minutes=table.number("minutes"),
         )
+        content["work"] = {**content.get("work", {}), **table.take("work", dict, {})}
         table.finish()
         told = replace(own, **{name: value for name, value in asdict(told).items() if value is not None})
     return sized(parse(content, path.stem), told)
