@@ -67,13 +67,14 @@ def test_a_run_in_which_work_hardly_waited_says_nothing_of_fairness_and_utilizat
 
 
 def test_a_run_in_which_time_passed_too_fast_is_not_judged_and_says_how_much_longer_it_has_to_be():
-    run = {**a_run(1), "quick_job_seconds": 3.0}
+    run = {**a_run(1), "start_seconds": {"p50": 2.0}, "run_seconds_mean": 32.0}
     assert set(verdicts({"plain": run, "controlled": run}).values()) == {"undetermined"}
-    assert (
-        "one job in twenty ran for 3.0 s or less, where 10 are needed; give 3.4 times the --minutes"
-        in (report.summary({"plain": run})[-1])
-    )
-    assert "too fast" not in "".join(report.summary({"plain": a_run(1)}))
+    line = report.summary({"plain": run})[-1]
+    assert line.startswith("plain: not judged, since time passed too fast: half of the work took 2.0 s or more to")
+    assert line.endswith("of 32.0 s that the mean job runs; 2.5% is the most: give 2.5 times the --minutes")
+    assert "too fast" not in report.summary({"plain": {**run, "complete": False}})[-1]
+    assert report.too_fast({**run, "run_seconds_mean": 80.0}) == pytest.approx(1)
+    assert report.too_fast(a_run(1)) < 1
 
 
 def test_nobody_is_below_its_share_and_left_out_for_longer_than_a_round_and_a_preemption():
@@ -107,14 +108,14 @@ def test_the_summary_says_verdict_figure_and_target_of_each():
     lines = report.summary({"plain": run})
     assert "      missed  fairness under contention, plain: 0.5 (>= 0.98)" in lines
     assert "         met  GPU utilization while work waits, plain: 0.97 (>= 0.95)" in lines
-    assert lines[-1].startswith("plain: 120 of 120 jobs finished in 1001 s, 2 of 46 deadlines missed")
+    assert lines[-1].startswith("plain: 72 of 72 jobs finished in 1001 s, 2 of 24 deadlines missed")
 
 
 def test_both_reports_are_written_and_the_page_needs_nothing_else(tmp_path: Path):
     report.write(tmp_path, SMALL, TRACE, {"plain": a_run(8), "controlled": a_run(4)})
     told = json.loads((tmp_path / "report.json").read_text())
     page = (tmp_path / "report.html").read_text()
-    assert told["scenario"]["jobs"] == 120
+    assert told["scenario"]["jobs"] == 72
     assert told["runs"]["plain"]["deadlines"]["all"]["missed"] == 8
     assert page.count("<svg") == 10
     assert not re.findall(r'(?:src|href)="', page)

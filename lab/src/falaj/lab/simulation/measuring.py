@@ -16,8 +16,6 @@ STEP = 0.5
 """Real seconds between two looks at the state that the events make; what is in between counts as the next look's."""
 PEAK = 10.0
 """Real seconds over which the highest rate of admissions is taken."""
-QUICK = 0.05
-"""Part of the jobs that run for less than a quick job."""
 
 
 @dataclass
@@ -27,6 +25,10 @@ class Story:
     job: TraceJob
     submitted: float | None = None
     first_admitted: float | None = None
+    admitted: float | None = None
+    """When it was let in last, until all its pods ran."""
+    starts: list[float] = field(default_factory=list[float])
+    """How long each time from then until all its pods ran."""
     finished: float | None = None
     failed: bool = False
     held: bool = False
@@ -127,6 +129,7 @@ class Replay:
             tenant.waiting[shape] += 1
         elif event.seen is Seen.ADMITTED and not story.held:
             story.held = True
+            story.admitted = event.at
             story.first_admitted = story.first_admitted if story.first_admitted is not None else event.at
             tenant.waiting[shape] -= 1
             tenant.held += gpus
@@ -140,6 +143,9 @@ class Replay:
         elif event.seen is Seen.READY:
             tenant.running += (event.value - story.ready) * story.job.gpus_per_pod
             story.ready = event.value
+            if story.admitted is not None and story.ready >= story.job.pods:
+                story.starts.append(event.at - story.admitted)
+                story.admitted = None
         elif event.seen in (Seen.FINISHED, Seen.FAILED) and story.finished is None:
             story.finished, story.failed = event.at, event.seen is Seen.FAILED
             tenant.running -= story.ready * story.job.gpus_per_pod
@@ -211,7 +217,8 @@ def measure(
     stories = list(replay.stories.values())
     return {
         "jobs": outcome(stories),
-        "quick_job_seconds": rounded(percentile(sorted(job.seconds / scale for job in trace), QUICK)),
+        "run_seconds_mean": rounded(sum(job.seconds for job in trace) / len(trace) / scale),
+        "start_seconds": spread(sorted(start for story in stories for start in story.starts)),
         "utilization": utilization(replay.totals),
         "waits": by_tier(scenario, stories, lambda some: waits(some, scale)),
         "deadlines": {

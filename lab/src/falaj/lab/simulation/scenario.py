@@ -141,7 +141,8 @@ def shipped() -> list[str]:
 def load(name: str, size: Size | None = None, *, small: bool = False) -> Scenario:
     """Read a scenario by its name or its file, in the size that is asked for.
 
-    The small size, which a scenario names in ``[small]``, may also replace kinds of work.
+    The small size, which a scenario names in ``[small]``, has nodes and tenants, and any other keys in place of the
+    scenario's own; its kinds of work replace those of the same names.
     """
     path = Path(name) if name.endswith(".toml") else SHIPPED / f"{name}.toml"
     try:
@@ -154,15 +155,9 @@ def load(name: str, size: Size | None = None, *, small: bool = False) -> Scenari
     told = size or Size()
     if small:
         table = Table(less, "small")
-        own = Size(
-            nodes=table.count("nodes"),
-            jobs=table.count("jobs"),
-            tenants=table.count("tenants"),
-            minutes=table.number("minutes"),
-        )
-        content["work"] = {**content.get("work", {}), **table.take("work", dict, {})}
-        table.finish()
+        own = Size(nodes=table.count("nodes"), tenants=table.count("tenants"))
         told = replace(own, **{name: value for name, value in asdict(told).items() if value is not None})
+        content |= table.rest() | {"work": {**content.get("work", {}), **less.get("work", {})}}
     return sized(parse(content, path.stem), told)
 
 

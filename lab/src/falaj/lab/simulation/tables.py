@@ -78,6 +78,10 @@ class Table:
         """Return the tables by name that this one consists of."""
         return [(name, self.table(name)) for name in list(self._left)]
 
+    def rest(self) -> dict[str, Any]:
+        """Return what nobody has taken."""
+        return self._left
+
     def finish(self) -> None:
         """Refuse what nobody asked for: a misspelt key would be left out silently."""
         if self._left:
