@@ -72,6 +72,7 @@ def test_a_run_in_which_time_passed_too_fast_is_not_judged_and_says_how_much_lon
     line = report.summary({"plain": run})[-1]
     assert line.startswith("plain: not judged, since time passed too fast: half of the work took 2.0 s or more to")
     assert line.endswith("of 32.0 s that the mean job runs; 2.5% is the most: give 2.5 times the --minutes")
+    assert line in report.page(report.describe(SMALL, TRACE), {"plain": run})
     assert "too fast" not in report.summary({"plain": {**run, "complete": False}})[-1]
     assert report.too_fast({**run, "run_seconds_mean": 80.0}) == pytest.approx(1)
     assert report.too_fast(a_run(1)) < 1

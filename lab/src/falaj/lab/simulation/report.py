@@ -112,6 +112,13 @@ def summary(runs: Mapping[str, Figures]) -> list[str]:
             f" {shown(run['evictions']['gpu_hours_lost'])} GPU hours lost,"
             f" {shown(run['admissions']['peak_per_second'])} admissions a second at best"
         )
+    return [*lines, *not_judged(runs)]
+
+
+def not_judged(runs: Mapping[str, Figures]) -> list[str]:
+    """Return which runs were too fast, why, and how long they would have to be, in lines."""
+    lines: list[str] = []
+    for name, run in runs.items():
         if long_enough(run) and (times := too_fast(run)) > 1:
             start, mean = run["start_seconds"]["p50"], run["run_seconds_mean"]
             lines.append(
@@ -133,6 +140,7 @@ def page(about: Mapping[str, Any], runs: Mapping[str, Figures]) -> str:
         f"<h1>{escape(about['title'])}</h1><p>{escape(facts)}</p>",
         "<p>Real: API server, scheduler, controllers, Kueue. Simulated: nodes (KWOK) and the run time of pods.</p>",
         table(("target", "wanted", "measured", "verdict"), [list(one.values()) for one in targets(runs)]),
+        *(f"<p>{escape(line)}</p>" for line in not_judged(runs)),
         f'<div class="plots">{"".join(pictures(runs))}</div>',
         *(details(name, run) for name, run in runs.items()),
     ]
