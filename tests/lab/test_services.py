@@ -1,7 +1,9 @@
 import http.server
 import json
+import random
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -195,3 +197,14 @@ def test_rights_that_the_api_server_refuses_are_an_error(monkeypatch: pytest.Mon
     monkeypatch.setattr(loopback, "ask", lambda *_, **__: (403, b"no"))
     with pytest.raises(LabError, match=r"falaj:admins.*403"):
         services.grant_rights(made)
+
+
+def test_nodes_that_were_made_together_beat_apart() -> None:
+    delay = yaml.safe_load((DATA / "kwok" / "node-heartbeat-with-lease.yaml").read_text())["spec"]["delay"]
+    drawn = random.Random(1)
+    # As KWOK draws it: pkg/utils/lifecycle, Stage.Delay.
+    beats = Counter(
+        drawn.randrange(delay["durationMilliseconds"], delay["jitterDurationMilliseconds"]) // 10_000
+        for _ in range(1000)
+    )
+    assert max(beats.values()) < 30, "of a thousand nodes in any ten seconds"
