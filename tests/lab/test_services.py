@@ -201,7 +201,7 @@ def test_rights_that_the_api_server_refuses_are_an_error(monkeypatch: pytest.Mon
 
 def test_nodes_that_were_made_together_beat_apart() -> None:
     delay = yaml.safe_load((DATA / "kwok" / "node-heartbeat-with-lease.yaml").read_text())["spec"]["delay"]
-    drawn = random.Random(1)
+    drawn = random.Random(1)  # noqa: S311 (no secret)
     # As KWOK draws it: pkg/utils/lifecycle, Stage.Delay.
     beats = Counter(
         drawn.randrange(delay["durationMilliseconds"], delay["jitterDurationMilliseconds"]) // 10_000
