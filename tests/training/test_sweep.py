@@ -338,12 +338,13 @@ def test_a_killed_worker_is_replaced_until_all_trials_have_ended(tmp_path, monke
     sweep, pauses, started = open_sweep(job), [600.0, 0.05], []
 
     def start_worker(job, _folder):
-        # The first would never end; the others are quick.
+        # The first would never end; the others are so quick that they would leave it nothing.
+        if len(started) == 1:
+            until(lambda: any(is_at_work(each) for each in open_sweep(job).trials()), "the first is at work")
         started.append(start(job, pauses[0] if not started else pauses[1]))
         return started[-1]
 
     def kill_the_first():
-        until(lambda: any(is_at_work(each) for each in open_sweep(job).trials()), "a trial runs")
         until(lambda: sum(each.state.is_finished() for each in open_sweep(job).trials()) == 3, "the others end")
         # It would take the trial up again itself.
         until(lambda: len(started) > 1 and started[1].poll() is not None, "the other worker ends")
