@@ -55,7 +55,8 @@ def test_triton_answers_at_the_address_of_its_pod_with_the_model_that_was_fetche
     given = {"name": "given", "shape": [2], "datatype": "FP32", "data": [1.5, 4]}
     answer = json.loads(ask(f"http://{address}:8000/v2/models/double/infer", {"inputs": [given]}))
     assert answer["outputs"][0]["data"] == [3.0, 8.0]
-    assert 'nv_inference_request_success{model="double",version="1"} 1' in ask(f"http://{address}:8002/metrics")
+    counted = 'nv_inference_request_success{model="double",version="1"} 1'
+    until(lab, lambda: counted in ask(f"http://{address}:8002/metrics"), "a request that is counted, after its answer")
     with pytest.raises(urllib.error.HTTPError, match="403"):
         ask(f"http://{address}:8000/v2/repository/models/double/unload", {"parameters": {}})
     kubectl(lab, "delete", "pod", "triton", "--timeout=60s")
