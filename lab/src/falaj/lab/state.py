@@ -120,9 +120,12 @@ def keeper(port: int) -> Lab | None:
     return lab if lab.exists() else None
 
 
-def free_port(taken: Iterable[int] = ()) -> int:
-    """Return a loopback TCP port that nothing listens on now, that no lab keeps and that is not among ``taken``."""
-    for port in random.sample(PORTS, len(PORTS)):
+def free_port(taken: Iterable[int] = (), wish: int | None = None) -> int:
+    """Return a loopback TCP port that nothing listens on now, that no lab keeps and that is not among ``taken``.
+
+    ``wish`` is returned if it is such a port.
+    """
+    for port in [*([] if wish is None else [wish]), *random.sample(PORTS, len(PORTS))]:
         if port not in taken and not keeper(port) and is_free(port):
             return port
     raise LabError(f"no loopback port from {PORTS[0]} to {PORTS[-1]} is free; stop what uses them")

@@ -12,7 +12,7 @@ from typing import Any
 
 from falaj.lab.serving.gateway_listeners import Paths
 from falaj.lab.serving.gateway_translation import Configuration
-from falaj.lab.state import Lab, free_port, is_free, keeper, write_private
+from falaj.lab.state import Lab, free_port, write_private
 
 GRACE = 10.0
 """Seconds that a cluster stays after the last route to it: Envoy reads routes and clusters each in its own time."""
@@ -98,8 +98,7 @@ def allocate_ports(lab: Lab, wanted: Mapping[str, int]) -> Mapping[str, int]:
     for name, port in wanted.items():
         taken = {*ports.values(), *lab.ports().values()}
         if name not in ports:
-            own = port >= FIRST_UNPRIVILEGED and port not in taken and not keeper(port) and is_free(port)
-            ports[name] = port if own else free_port(taken)
+            ports[name] = free_port(taken, wish=port if port >= FIRST_UNPRIVILEGED else None)
             lab.keep(ports[name])
     if ports != known:
         write_private(path, json.dumps(ports, indent=2))
