@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -132,3 +133,10 @@ class Platform:
 def counts(inventory: Mapping[str, frozenset[str]]) -> dict[str, int]:
     """Return how many there are of each kind."""
     return {kind: len(names) for kind, names in inventory.items()}
+
+
+def wait_until(condition: Callable[[], object], seconds: float) -> None:
+    """Wait for a condition, until the deadline at the latest."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.1)

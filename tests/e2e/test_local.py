@@ -4,14 +4,13 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from platform_in_lab import PYTHON, ROOT, Platform, counts
+from platform_in_lab import PYTHON, ROOT, Platform, counts, wait_until
 
 from falaj.lab.testing import RunningLab
 
@@ -277,11 +276,11 @@ def test_a_deadline_becomes_a_priority_with_the_rights_of_the_component(local: P
     local.kubectl("create", "-f", "-", given=job("due", pods=3, gpus=4, due_in=timedelta(hours=1)))
 
     def priority() -> int:
-        (workload,) = local.get("workloads", "-n", "vision", "-l", f"kueue.x-k8s.io/job-uid={uid}")
-        return workload["spec"]["priority"]
+        workloads = local.get("workloads", "-n", "vision", "-l", f"kueue.x-k8s.io/job-uid={uid}")
+        return workloads[0]["spec"]["priority"] if workloads else 0  # Kueue makes it when it has seen the job
 
     uid = local.get("jobs", "-n", "vision")[0]["metadata"]["uid"]
-    wait_until(lambda: priority() > 1000, seconds=60)
+    wait_until(lambda: priority() > 1000, seconds=180)
     assert 1000 < priority() < 1900
     local.kubectl("delete", "job", "due", "-n", "vision")
     local.lab.run("up", "--run", "sla-scheduler=none")
@@ -325,13 +324,14 @@ def test_the_platform_outlives_a_stop_of_the_lab(local: Platform) -> None:
 def test_destroying_leaves_everything_as_empty_as_it_was(local: Platform, bare: dict[str, frozenset[str]]) -> None:
     whole = counts(local.inventory())
     local.deploy("--destroy")
-    wait_until(lambda: local.inventory() == bare, seconds=30)
+    wait_until(lambda: local.inventory() == bare, seconds=120)
     assert local.inventory() == bare
 
     # Interrupted at three points, the next run ends well, and nothing is lost or doubled.
     for resources in (3, 40, 90):
         kill_at(local, resources)
     local.deploy()
+    wait_until(lambda: counts(local.inventory()) == whole, seconds=60)  # a node group is there before its nodes are
     assert counts(local.inventory()) == whole
     assert not local.changes("preview", "--refresh")
 
@@ -360,13 +360,6 @@ def held(state: Any) -> int:
         return len(json.loads(state.read_text())["checkpoint"]["latest"].get("resources") or [])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return 0
-
-
-def wait_until(condition: Any, seconds: float) -> None:
-    """Wait for a condition, until the deadline at the latest."""
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.1)
 
 
 def wait_until_healthy(lab: RunningLab) -> None:

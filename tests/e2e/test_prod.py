@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from platform_in_lab import Platform
+from platform_in_lab import Platform, wait_until
 
 from falaj.lab.testing import RunningLab
 
@@ -31,8 +31,12 @@ def test_prod_comes_up_in_a_lab_and_goes_again(own_lab: RunningLab) -> None:
     buckets_are_under_their_own_keys(prod, resources)
     objects_are_locked_where_they_are_to_be(prod, resources)
     the_network_is_as_it_was_planned(prod, resources)
-    nodes = prod.get("nodes")
-    assert {node["metadata"]["labels"]["node.kubernetes.io/instance-type"] for node in nodes} >= {"p5en.48xlarge"}
+
+    def instance_types() -> set[str]:
+        return {node["metadata"]["labels"]["node.kubernetes.io/instance-type"] for node in prod.get("nodes")}
+
+    wait_until(lambda: "p5en.48xlarge" in instance_types(), seconds=60)  # a node group is there before its nodes are
+    assert "p5en.48xlarge" in instance_types()
     assert len(prod.get("pods", "-A", "--field-selector=status.phase=Running")) >= 3
     assert not prod.changes("preview", "--refresh")
     prod.deploy("--destroy")

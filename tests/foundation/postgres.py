@@ -3,7 +3,6 @@
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -12,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+
+from falaj.lab.state import free_port
 
 NOBODY = 65534
 DEADLINE = 60
@@ -66,9 +67,8 @@ def serving() -> Iterator[Postgres]:
     subprocess.run(
         [programs / "initdb", *data, "-U", "admin", *trust, "--no-sync"], check=True, capture_output=True, **given
     )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    # Not one of those that the system draws for connections, as others may until the server listens.
+    port = free_port()
     with (folder / "log").open("w") as log:
         command = [programs / "postgres", *data, "-h", "127.0.0.1", "-p", str(port), "-k", str(folder)]
         process = subprocess.Popen(command, stdout=log, stderr=log, **given)

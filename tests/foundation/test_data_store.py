@@ -63,7 +63,7 @@ def check_what_is_held(s3, key, stores) -> None:
 
 def check_a_firm_lock(s3, bucket) -> None:
     """A version under a firm lock withstands everybody until its time comes, and not longer."""
-    until = datetime.now(UTC) + timedelta(seconds=6)
+    until = datetime.now(UTC) + timedelta(seconds=20)
     kept = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": until, "ChecksumAlgorithm": "SHA256"}
     put = s3.put_object(Bucket=bucket, Key="model.onnx", Body=b"m", **kept)
     version = {"Bucket": bucket, "Key": "model.onnx", "VersionId": put["VersionId"]}

@@ -84,8 +84,13 @@ def served(tmp_path: Path) -> Iterator[Served]:
     listening.server_close()
 
 
-def asked(served: Served, tmp_path: Path, count: int, rate: float = 50) -> tuple[Traffic, str]:
-    """Ask until there are so many answers; return the clients, and what Prometheus would have read of them then."""
+def asked(
+    served: Served, tmp_path: Path, count: int, rate: float = 50, settled: Callable[[str], bool] = lambda _: True
+) -> tuple[Traffic, str]:
+    """Ask until there are so many answers; return the clients, and what Prometheus would have read of them then.
+
+    An answer is counted in several steps: what is read must be ``settled``, not in the midst of them.
+    """
     traffic, lab = Traffic(ROWS, LABELS, rate), Lab(tmp_path / "lab")
     try:
         traffic.begin(lab, served.port, served.credentials)
@@ -95,7 +100,10 @@ def asked(served: Served, tmp_path: Path, count: int, rate: float = 50) -> tuple
             traffic.check()
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        read = urllib.request.urlopen(f"http://{target['targets'][0]}/metrics", timeout=PATIENCE).read().decode()
+        page = f"http://{target['targets'][0]}/metrics"
+        while not settled(read := urllib.request.urlopen(page, timeout=PATIENCE).read().decode()):
+            assert time.monotonic() < deadline, read
+            time.sleep(0.02)
     finally:
         traffic.end()
     return traffic, read
@@ -114,7 +122,12 @@ def test_clients_show_their_certificate_and_ask_for_the_service_by_its_name(serv
 
 def test_right_answers_are_counted_by_the_version_that_gave_them(served: Served, tmp_path: Path):
     served.answer = lambda row: (200, "1", row) if row[0] else (200, "2", [-each for each in row])
-    _, read = asked(served, tmp_path, 40)
+
+    def settled(read: str) -> bool:
+        labelled, right = counted(read, "labelled_answers"), counted(read, "right_answers")
+        return right.keys() == labelled.keys() and right.get("1") == labelled.get("1")
+
+    _, read = asked(served, tmp_path, 40, settled=settled)
     labelled, right = counted(read, "labelled_answers"), counted(read, "right_answers")
     assert set(labelled) == {"1", "2"}
     assert right == {"1": labelled["1"], "2": 0}

@@ -1,7 +1,6 @@
 """The drift watch's alerts, evaluated by the real Prometheus over what the watch really tells it."""
 
 import json
-import socket
 import subprocess
 import threading
 import time
@@ -17,6 +16,7 @@ from training.watch_world import MODEL, Answers, drawn, received, reference
 
 from falaj.components.serving_watch_alerts import watch_rules
 from falaj.lab import tools
+from falaj.lab.state import free_port
 from falaj.training.watch.figures import CONTENT_TYPE, Deliveries, Figures
 from falaj.training.watch.watcher import Watcher
 
@@ -65,8 +65,8 @@ class Watched:
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Watched]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    # Not one of those that the system draws for connections, as others may until Prometheus listens.
+    port = free_port()
     found = Watched(port)
 
     class Page(BaseHTTPRequestHandler):

@@ -109,6 +109,7 @@ def test_each_has_its_nominal_share_when_all_want_more(cluster):
     # Whoever comes last changes nothing, and what has its GPUs within its share keeps them.
     kept = cluster.running(*TEAMS)
     fill(cluster, "nlp", 8, tier="scavenger", name="more")
+    cluster.until(lambda: "more-1" in cluster.workloads("nlp"), lambda: "Kueue knows the jobs")
     settles(cluster, vision=12, nlp=8, speech=4, text=4)
     assert cluster.running(*TEAMS) == kept
 
@@ -181,10 +182,12 @@ def test_work_is_displaced_by_the_tiers_that_say_so_and_by_no_other(full, holder
     may = [tier for tier in tiers() if holder in rules_of_tier(tier).preempts]
     full.submit("text", "holder", 4, holder, selector=H200)
     full.until(lambda: full.running("text")["text"] == {"holder"}, lambda: "it runs")
+    waiting = {f"waits-{tier}" for tier in set(tiers()) - set(may)}
     for tier in set(tiers()) - set(may):
         full.submit("text", f"waits-{tier}", 4, tier, selector=H200)
+    full.until(lambda: waiting <= full.workloads("text").keys(), lambda: "Kueue knows the jobs")
     full.stays(lambda: full.running("text")["text"] == {"holder"}, lambda: str(full.running("text")))
-    full.stop("text", *(f"waits-{tier}" for tier in set(tiers()) - set(may)))
+    full.stop("text", *waiting)
     for tier in may:
         # Each displaces what ran before, which is of the tier below: the lowest tier that may comes first.
         full.submit("text", f"comes-{tier}", 4, tier, selector=H200)
@@ -218,8 +221,10 @@ def test_inference_displaces_training_only_where_its_tier_says_so(full, tier, di
             gone = lambda: "training-0" not in full.running("text")["text"]  # noqa: E731 - said where it is used
             full.until(gone, lambda: str(full.running("text")))
             full.until(lambda: ready(full, "inference") == 1, lambda: "inference is ready")
-            assert full.gpus("text") == {"text": 4}
+            full.until(lambda: full.gpus("text") == {"text": 4}, lambda: str(full.gpus("text")))
         else:
+            known = lambda: any(name.startswith("inference") for name in full.workloads("text"))  # noqa: E731 - as said
+            full.until(known, lambda: "Kueue knows the pod")
             full.stays(lambda: full.running("text")["text"] == {"training-0"}, lambda: str(full.running("text")))
             assert ready(full, "inference") == 0
     finally:
@@ -381,8 +386,18 @@ def test_a_tier_that_is_taken_away_does_not_stop_what_already_runs(cluster, deve
     cluster.submit("nlp", "job", 4, "batch", selector=H200)
     settles(cluster, nlp=4)
     label = "tier.falaj.dev/batch"
+
+    def refused() -> bool:
+        try:
+            developer.batch.create_namespaced_job("nlp", job("next", 4, "batch"), dry_run="All")
+        except ApiException:
+            return True
+        return False
+
     cluster.core.patch_namespace("nlp", {"metadata": {"labels": {label: None}}})
     try:
+        # What admits follows the namespaces a moment later.
+        cluster.until(refused, lambda: "the tier is taken away")
         developer.batch.patch_namespaced_job("job", "nlp", {"metadata": {"annotations": {"note": "kept"}}})
         message = refused_by(lambda: developer.submit("nlp", "next", 4, "batch"))
         assert "must be a tier that namespace nlp may use, among scavenger (got 'batch')" in message

@@ -137,7 +137,14 @@ def test_clients_that_ask_other_things_raise_the_index_and_call_the_webhook_once
     event = json.loads(body)
     assert path == "/retrain"
     assert (event["subject"], event["data"]["tenant"]) == (f"{NAME}/1", TEAM)
-    shown = served.publisher.serve("history", "--store", served.publisher.store, "--name", NAME, "--json", "--verify")
-    assert shown.returncode == 0, shown.stderr
-    events = {each["what"]: each for each in json.loads(shown.stdout)["events"]}
+
+    def written() -> dict[str, Any]:
+        about = ("--store", served.publisher.store, "--name", NAME)
+        shown = served.publisher.serve("history", *about, "--json", "--verify")
+        assert shown.returncode == 0, shown.stderr
+        return {each["what"]: each for each in json.loads(shown.stdout)["events"]}
+
+    # That the webhook was told is written when it has answered.
+    served.until(lambda: "drift-told" in written(), READY)
+    events = written()
     assert event["id"] == events["drift"]["digest"] == events["drift-told"]["crossing"]

@@ -55,6 +55,13 @@ def test_both_are_admitted_by_the_teams_queue_as_wholes(example, cluster):
 
 def test_the_pods_run_with_what_was_promised(example, cluster):
     cluster.until(lambda: len(cluster.pods(TEAM, "detector")) == 2, lambda: str(job(cluster, "detector").status))
+
+    def claims() -> dict[str, Any]:
+        listed = cluster.core.list_namespaced_persistent_volume_claim(TEAM).items
+        return {each.metadata.name: each for each in listed}
+
+    wanted = {f"{pod.metadata.name}-scratch" for pod in cluster.pods(TEAM, "detector")}
+    cluster.until(lambda: wanted <= claims().keys(), lambda: f"the pods have disks: {claims().keys()}")
     for pod in cluster.pods(TEAM, "detector"):
         (container,) = pod.spec.containers
         assert pod.spec.service_account_name == "trainer"
@@ -66,7 +73,7 @@ def test_the_pods_run_with_what_was_promised(example, cluster):
         assert pod.metadata.labels[TIER] == "batch"
         assert pod.spec.node_selector["pool"] == "h200"
         scratch = next(each for each in pod.spec.volumes if each.name == "scratch")
-        claim = cluster.core.read_namespaced_persistent_volume_claim(f"{pod.metadata.name}-scratch", TEAM)
+        claim = claims()[f"{pod.metadata.name}-scratch"]
         assert scratch.ephemeral.volume_claim_template.spec.storage_class_name == claim.spec.storage_class_name
         # The disk is the pod's: it goes when the pod goes.
         assert claim.metadata.owner_references[0].name == pod.metadata.name

@@ -226,8 +226,15 @@ def test_take(vision, spec, because):
 
 
 def test_take_more_pods_than_its_share(admin, vision):
+    def counted():
+        """Return how many pods there are once none is leaving, and the quota knows of those that left."""
+        there = done(admin.get("pods", "vision"))["items"]
+        used = int(done(admin.get("resourcequotas", "vision", "tenant"))["status"]["used"]["pods"])
+        leaving = any("deletionTimestamp" in each["metadata"] for each in there)
+        return None if leaving or used != len(there) else used
+
     made = []
-    here = len(done(admin.get("pods", "vision"))["items"])
+    here = wait_for(counted, "a quota that counts the pods that there are")
     waits = {"nodeSelector": {"no": "where"}}
     for _ in range(20 - here):
         made.append(done(vision.developer.create("pods", pod("many", **waits), "vision"))["metadata"]["name"])

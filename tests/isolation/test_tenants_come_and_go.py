@@ -28,8 +28,12 @@ def touched(admin, vision, speech):
             for team in ("vision", "speech") if kind in OURS else (None,):
                 for each in done(admin.get(kind, team))["items"]:
                     metadata = each["metadata"]
-                    # Kueue counts work in the status of its objects; what was asked for has the generation.
+                    # Work is counted in the status of what Kueue has, and of quotas, also after it has gone: what was
+                    # asked for has the generation, and of quotas, which have none, it is all but the status.
                     version = metadata.get("generation") or metadata["resourceVersion"]
+                    if kind == "resourcequotas":
+                        asked = {key: metadata.get(key) for key in ("labels", "annotations", "ownerReferences")}
+                        version = (each["spec"], asked)
                     found[kind, team, metadata["name"]] = (metadata["uid"], version)
         return found
 

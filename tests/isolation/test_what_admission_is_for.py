@@ -30,6 +30,8 @@ def ungated(team):
     made = done(team.developer.create("pods", pod("raw", **spec), "vision"))["metadata"]["name"]
     answer = team.developer.patch("pods", {"spec": {"schedulingGates": None}}, "vision", made, dryRun="All")
     done(team.developer.delete("pods", "vision", made))
+    gone = f"pod {made} gone, whose GPUs the quota counts"
+    wait_for(lambda: True if team.developer.get("pods", "vision", made).code == 404 else None, gone)
     return answer
 
 

@@ -5,10 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +18,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from falaj.lab.state import REGION, free_port
+from falaj.lab.state import REGION, Lab
 
 ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 PERSON = "arn:aws:iam::123456789012:role/aws-reserved/sso/people"
@@ -103,23 +105,31 @@ def refused(call: Callable[[], Any], code: str, said: str) -> bool:
     return False
 
 
+def kept_port(folder: Path) -> int:
+    """Return a port that no lab is given as long as the folder is there, whether something listens on it or not."""
+    lab = Lab(folder / "ports")
+    lab.create()
+    return lab.allocate_ports(["moto"])["moto"]
+
+
 @contextmanager
 def serving(*arguments: str) -> Generator[Aws]:
     """Run a server of moto's protocol on a port of its own."""
-    port = free_port()
-    command = [sys.executable, "-m", *arguments, f"--port={port}"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            assert process.poll() is None, "the server ended"
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        else:
-            raise AssertionError("the server did not listen in time")
-        yield Aws(port)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    with tempfile.TemporaryDirectory() as folder:
+        port = kept_port(Path(folder))
+        command = [sys.executable, "-m", *arguments, f"--port={port}"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline:
+                assert process.poll() is None, "the server ended"
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.05)
+            else:
+                raise AssertionError("the server did not listen in time")
+            yield Aws(port)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from falaj.lab.loopback import apply
 from falaj.lab.serving import crds
 from falaj.lab.serving.gateway_objects import GROUP, KINDS
 from falaj.lab.serving.gateway_watch import GatewayApi
+from falaj.lab.simulation.api import RefusedError
 from falaj.lab.state import Lab
 
 TYPES = ("gatewayclasses", "gateways", "httproutes", "grpcroutes", "referencegrants")
@@ -82,7 +83,7 @@ class Serving:
         return int(json.loads(self.admin("/memory"))["allocated"])
 
     def admin(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.lab.ports()['envoy']}{path}", timeout=10) as read:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.lab.ports()['envoy']}{path}", timeout=60) as read:
             return read.read().decode()
 
 
@@ -95,10 +96,10 @@ def define_types(lab: Lab, api: GatewayApi) -> None:
         apply(lab, crds.named(text), text)
 
     def served() -> bool:
-        groups = {each["name"] for each in api.get("/apis")["groups"]}
-        return GROUP in groups and set(TYPES) <= {
-            each["name"] for version in ("v1", "v1beta1") for each in api.get(f"/apis/{GROUP}/{version}")["resources"]
-        }
+        versions = [f"/apis/{GROUP}/{version}" for version in ("v1", "v1beta1")]
+        with suppress(RefusedError):  # each of them is not found until it is served
+            return set(TYPES) <= {each["name"] for version in versions for each in api.get(version)["resources"]}
+        return False
 
     until(served, "the types of the Gateway API")
     for manifest in yaml.safe_load_all((Path(crds.__file__).parent / "rbac.yaml").read_text()):

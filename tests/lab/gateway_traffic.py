@@ -54,8 +54,8 @@ class Pod:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            # The two writes of an answer would wait for each other otherwise.
-            disable_nagle_algorithm = True
+            # An answer leaves in one piece: what a pod that dies has begun to answer, nobody else can answer again.
+            wbufsize = -1
 
             def setup(self) -> None:
                 super().setup()
@@ -103,7 +103,7 @@ class Pod:
         """Answer nobody any more, in the midst of whatever it was."""
         self.server.shutdown()
         self.server.server_close()
-        for connection in self.connections:
+        for connection in [*self.connections]:  # one that came last may just be added
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 

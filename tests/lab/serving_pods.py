@@ -79,6 +79,7 @@ DEPLOYMENT: Manifest = {
                         "readinessProbe": {
                             "httpGet": {"path": "/ready", "port": "http"},
                             "periodSeconds": 1,
+                            "timeoutSeconds": 10,
                             "failureThreshold": 2,
                         },
                         "volumeMounts": [{"name": "models", "mountPath": "/models"}],
@@ -199,7 +200,7 @@ def kubectl(lab: RunningLab, *arguments: str, stdin: object = None) -> str:
         input=json.dumps(stdin) if stdin else None,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -229,5 +230,5 @@ def is_ready(pod: Manifest) -> bool:
 def ask(url: str, body: Manifest | None = None) -> str:
     """Ask a server on loopback, past all proxies."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, json.dumps(body).encode() if body else None, timeout=10) as answer:
+    with opener.open(url, json.dumps(body).encode() if body else None, timeout=60) as answer:
         return answer.read().decode()

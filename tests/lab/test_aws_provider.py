@@ -31,7 +31,6 @@ from falaj.lab.provider.journal import Journal
 from falaj.lab.provider.kind import Kind, ProviderError
 from falaj.lab.provider.testing import CheckError, Driver, Resource
 from falaj.lab.provider.values import UNKNOWN, encode
-from falaj.lab.state import free_port
 
 ACCOUNT = "123456789012"
 TRUST = json.dumps(
@@ -83,6 +82,14 @@ def driver(shared: Driver, endpoint: str) -> Driver:
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "FALAJ_LAB"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def nowhere() -> Iterator[str]:
+    """An address at which nothing listens, and nobody can meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{held.getsockname()[1]}"
 
 
 def configured(provider: AwsProvider, endpoint: str, **config: Any) -> Driver:
@@ -963,13 +970,13 @@ class TestConfiguration:
         with pytest.raises(ProviderError, match="does not talk to the real AWS"):
             Driver(AwsProvider(Journal(None))).configure(region="me-central-1", endpoints=endpoints)
 
-    def test_nothing_at_the_endpoint_is_told_in_one_line(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    def test_nothing_at_the_endpoint_is_told_in_one_line(self, nowhere: str, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{nowhere}")
         with pytest.raises(ProviderError, match="is the lab up"):
             Driver(AwsProvider(Journal(None))).configure(region="me-central-1")
 
-    def test_credentials_validation_may_be_skipped(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    def test_credentials_validation_may_be_skipped(self, nowhere: str, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{nowhere}")
         # The SDK sends flags as JSON text too.
         driver = Driver(AwsProvider(Journal(None))).configure(region="me-central-1", skipCredentialsValidation="true")
         with pytest.raises(ProviderError, match="create_vpc at http:"):
@@ -1535,20 +1542,20 @@ print(plugin.pid)
             pid = int(subprocess.check_output([sys.executable, "-c", cli], text=True))
             self.wait_for_the_end_of(pid)
 
-    def test_it_ends_when_the_cli_was_gone_from_the_start(self):
-        command = [*self.COMMAND, f"127.0.0.1:{free_port()}"]
+    def test_it_ends_when_the_cli_was_gone_from_the_start(self, nowhere: str):
+        command = [*self.COMMAND, nowhere]
         cli = f"import subprocess; print(subprocess.Popen({command!r}, stdout=subprocess.DEVNULL).pid)"
         pid = int(subprocess.check_output([sys.executable, "-c", cli], text=True))
         self.wait_for_the_end_of(pid)
 
     def wait_for_the_end_of(self, pid: int) -> None:
         try:
-            psutil.Process(pid).wait(timeout=30)
+            psutil.Process(pid).wait(timeout=120)
         except psutil.NoSuchProcess:
             return
 
     def test_without_an_engine_it_says_who_starts_it(self):
-        result = subprocess.run(self.COMMAND, capture_output=True, text=True, check=False, timeout=30)
+        result = subprocess.run(self.COMMAND, capture_output=True, text=True, check=False, timeout=120)
         assert result.returncode == 1
         assert "is started by the pulumi CLI" in result.stderr
 

@@ -1,5 +1,6 @@
 """Building commands of pinned Go modules: with the real `go`, from a module proxy in a folder, without a network."""
 
+import contextlib
 import io
 import json
 import os
@@ -366,9 +367,10 @@ def test_the_first_failure_ends_the_other_programs_and_is_raised(quiet, tmp_path
         shown.side_by_side([partial(long, shown), fails])
     child = int((tmp_path / "child").read_text())
     deadline = time.monotonic() + 20
-    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
 
 def test_nothing_is_started_any_more_once_the_work_was_stopped(quiet, tmp_path):
@@ -402,7 +404,7 @@ def test_two_builds_of_one_module_compile_it_once(go, quiet, tmp_path):
     for thread in both:
         thread.start()
     for thread in both:
-        thread.join(timeout=120)
+        thread.join(timeout=600)
     assert (tmp_path / "builds").read_text() == "build\n"
     assert os.access(hello().cached, os.X_OK)
 

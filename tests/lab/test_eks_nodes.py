@@ -248,8 +248,13 @@ class Cluster:
         found = self.core.list_namespaced_pod("default", field_selector=f"metadata.name={pod}").items
         return found[0].status.phase if found else None
 
+    def why_it_waits(self, pod: str) -> str:
+        """Return what the scheduler said last of a pod that it could not place."""
+        conditions = self.core.read_namespaced_pod(pod, "default").status.conditions or []
+        return " ".join(each.message or "" for each in conditions if each.reason == "Unschedulable")
 
-def eventually(holds: Callable[[], bool], seconds: float = 60) -> None:
+
+def eventually(holds: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "not in time"
@@ -312,6 +317,7 @@ def test_a_node_group_lives_through_growing_shrinking_changes_kills_and_its_end(
     cluster.core.create_namespaced_pod("default", pod("fits", 4))
     cluster.core.create_namespaced_pod("default", pod("too-big", 5))
     eventually(lambda: cluster.phase("fits") == "Running")
+    eventually(lambda: "Insufficient nvidia.com/gpu" in cluster.why_it_waits("too-big"))
     assert cluster.phase("too-big") == "Pending"
     busy = cluster.core.read_namespaced_pod("fits", "default").spec.node_name
 

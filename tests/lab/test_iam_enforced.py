@@ -14,15 +14,16 @@ from typing import Any
 
 import boto3
 import pytest
-from asking import TRUST
+from asking import TRUST, kept_port
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from falaj.lab.authorizer import Authorizer
 from falaj.lab.errors import LabError
 from falaj.lab.services import SERVICES, remember_authorizer
-from falaj.lab.state import ACCOUNT, REGION, Lab, free_port
+from falaj.lab.state import ACCOUNT, REGION, Lab
 
+ALLOWED = {"allowed": True, "because": "of a test"}
 ROOT = ("AKIAROOTROOTROOTROOT", "secret", None)
 OWN = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}]}
 # Writes down each question; says no to what the file `no` names, and nothing sensible once the file `broken` is there.
@@ -81,7 +82,8 @@ def refused(code: str) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Enforcing]:
-    folder, port = tmp_path_factory.mktemp("authorizer"), free_port()
+    folder = tmp_path_factory.mktemp("authorizer")
+    port = kept_port(folder)
     program = folder / "authorizer.py"
     program.write_text(AUTHORIZER)
     process = subprocess.Popen(
@@ -258,6 +260,19 @@ def test_an_authorizer_that_cannot_be_started_or_does_not_answer_is_named():
         Authorizer(["/nowhere"]).ask(question)
     with pytest.raises(LabError, match="try it by hand: true"):
         Authorizer(["true"]).ask(question)
+
+
+def test_an_authorizer_that_gives_no_answer_and_stays_is_not_asked_again(tmp_path):
+    program, silent = tmp_path / "program", tmp_path / "silent"
+    program.write_text(f"[ -e {silent} ] && exec >&- sleep 600; while read q; do echo '{json.dumps(ALLOWED)}'; done")
+    silent.touch()
+    question = {"action": "s3:GetObject", "resource": "*"}
+    authorizer = Authorizer(["sh", str(program)])
+    with pytest.raises(LabError, match="try it by hand"):
+        authorizer.ask(question)
+    silent.unlink()
+    assert authorizer.ask(question).allowed
+    authorizer.close()
 
 
 def test_a_lab_remembers_its_authorizer_until_it_is_told_none(tmp_path):

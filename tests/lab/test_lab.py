@@ -1,5 +1,6 @@
 """A whole lab: real processes, started, killed and stopped through the command line."""
 
+import contextlib
 import json
 import os
 import signal
@@ -105,15 +106,16 @@ def test_everything_listens_on_loopback_alone(lab: RunningLab) -> None:
 def test_nothing_that_the_lab_keeps_is_readable_by_others(lab: RunningLab) -> None:
     for path in (lab.root, *lab.root.rglob("*")):
         if not path.is_symlink():
-            assert not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO), path
+            with contextlib.suppress(FileNotFoundError):  # what is written beside a file takes its place
+                assert not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO), path
 
 
 def test_nobody_anonymous_is_answered(lab: RunningLab) -> None:
     for path in ("/healthz", "/version", "/api", "/openid/v1/jwks"):
-        status, _ = ask(Lab(lab.root), "kube-apiserver", "GET", path)
+        status, _ = ask(Lab(lab.root), "kube-apiserver", "GET", path, timeout=30)
         assert status == 401, path
     with pytest.raises(OSError, match="certificate required"):
-        ask(Lab(lab.root), "etcd", "GET", "/version", authority="etcd-ca")
+        ask(Lab(lab.root), "etcd", "GET", "/version", authority="etcd-ca", timeout=30)
 
 
 def test_secrets_are_encrypted_on_disk_and_absent_from_the_audit_log_which_names_who_made_them(lab: RunningLab) -> None:
@@ -332,13 +334,15 @@ def test_a_second_up_beside_the_first_is_told_so(lab: RunningLab) -> None:
     try:
         lock = lab.root / "run" / "command.lock"
         until(lambda: str(first.pid) in lock.read_text(), "the first command's lock")
+        first.send_signal(signal.SIGSTOP)  # so that it is at work still when the second comes
         second = lab.run("up", check=False)
         assert (second.returncode, second.stderr) == (
             1,
             f"falaj-lab: `falaj-lab up` (pid {first.pid}) is at work on {lab.root}; wait until it has ended\n",
         )
     finally:
-        assert first.wait(DEADLINE) == 0
+        first.send_signal(signal.SIGCONT)
+        assert first.wait(300) == 0
 
 
 def test_a_killed_supervisor_takes_its_services_along_and_the_next_up_ends_well(lab: RunningLab) -> None:

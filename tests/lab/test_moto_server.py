@@ -15,6 +15,7 @@ from typing import Any
 
 import boto3
 import pytest
+from asking import kept_port
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.logs.models import LogsBackend
@@ -23,7 +24,7 @@ from werkzeug.test import Client
 from falaj.lab.errors import LabError
 from falaj.lab.moto_server import READS, DurableMoto, action
 from falaj.lab.moto_state import INLINE_BYTES, MotoState
-from falaj.lab.state import REGION, free_port
+from falaj.lab.state import REGION
 
 ASSUME = json.dumps({"Version": "2012-10-17", "Statement": []})
 POLICY = "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"
@@ -34,7 +35,7 @@ class Server:
 
     def __init__(self, data: Path):
         self.data = data
-        self.port = free_port()
+        self.port = kept_port(data)
         self.start()
 
     def start(self) -> None:
@@ -209,7 +210,8 @@ def test_a_state_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path, spoi
     MotoState(tmp_path).write(MotoState(tmp_path).dump(MotoState(tmp_path).load()))
     file = tmp_path / "moto.state"
     file.write_bytes(spoil(file.read_bytes()))
-    command = [sys.executable, "-m", "falaj.lab.moto_server", "--port", str(free_port()), "--data", str(tmp_path)]
+    port = str(kept_port(tmp_path))
+    command = [sys.executable, "-m", "falaj.lab.moto_server", "--port", port, "--data", str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
     assert said in ended.stderr

@@ -36,6 +36,7 @@ def bao() -> str:
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
     lab = Lab.at(tmp_path / "lab")
+    lab.create()  # no other lab is given its ports then, also while the server is down
     services.prepare(lab)
     return lab
 

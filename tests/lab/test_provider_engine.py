@@ -55,16 +55,18 @@ class Service:
     token: str = ""
     fail_after_creation: bool = False
     lose_the_answer: bool = False
+    guard: threading.Lock = field(default_factory=threading.Lock)
 
 
 def create(service: Service, inputs: dict[str, Any]) -> str:
-    service.calls.append("create")
-    identifier = f"t-{len(service.calls)}"
-    if any(thing["name"] == inputs["name"] for thing in service.things.values()):
-        raise ProviderError(f"there is a thing named {inputs['name']} already", certain=True)
-    # As with many services, creation takes some properties only; the rest is for an update.
-    service.things[identifier] = {"name": inputs["name"], "zone": inputs.get("zone"), "mark": service.token}
-    service.things[identifier] |= {"labels": {}, "size": 1, "chosen": inputs.get("chosen") or "by the service"}
+    with service.guard:  # several are made at once
+        service.calls.append("create")
+        identifier = f"t-{len(service.calls)}"
+        if any(thing["name"] == inputs["name"] for thing in service.things.values()):
+            raise ProviderError(f"there is a thing named {inputs['name']} already", certain=True)
+        # As with many services, creation takes some properties only; the rest is for an update.
+        service.things[identifier] = {"name": inputs["name"], "zone": inputs.get("zone"), "mark": service.token}
+        service.things[identifier] |= {"labels": {}, "size": 1, "chosen": inputs.get("chosen") or "by the service"}
     if service.lose_the_answer:
         raise ProviderError("no answer came")
     return identifier

@@ -176,12 +176,14 @@ def test_what_fails_its_liveness_probe_is_started_again(tmp_path: Path) -> None:
 
 
 def test_nobody_is_ready_before_the_startup_probe_has_passed(tmp_path: Path) -> None:
-    started = {"exec": {"command": ["test", "-e", "/data/go"]}, "periodSeconds": 0.1, "timeoutSeconds": 10}
+    counts = "echo >> /data/tries; test -e /data/go"
+    started = {"exec": {"command": ["sh", "-c", counts]}, "periodSeconds": 0.1, "timeoutSeconds": 10}
     bench = Bench(tmp_path, POLITE, "Always", startupProbe={**started, "failureThreshold": 1000})
 
     async def let_it_go(bench: Bench) -> None:
         await bench.up()
-        await asyncio.sleep(0.5)
+        tries = bench.data / "tries"
+        await bench.until(lambda: tries.exists() and len(tries.read_text()) > 1)  # the first of them has failed
         assert not bench.runner.started.is_set()
         assert not bench.runner.state.ready
         (bench.data / "go").touch()

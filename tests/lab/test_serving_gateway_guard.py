@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from falaj.lab import tools
 from falaj.lab.serving import gateway_guard
-from falaj.lab.state import free_port
+from falaj.lab.state import Lab
 
 pytestmark = pytest.mark.lab
 
@@ -63,8 +63,10 @@ def bootstrap(port: int) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     envoy = tools.ensure(["envoy"])["envoy"].path
-    found = free_port(())
-    path = tmp_path_factory.mktemp("guard") / "envoy.json"
+    lab = Lab(tmp_path_factory.mktemp("guard") / "lab")
+    lab.create()
+    found = lab.allocate_ports(["envoy"])["envoy"]  # which labs that are started meanwhile leave alone
+    path = lab.root / "envoy.json"
     path.write_text(json.dumps(bootstrap(found)))
     words = ["--config-path", str(path), "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
     with Pod("iris", POD).serving(), process([str(envoy), *words]):

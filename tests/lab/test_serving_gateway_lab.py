@@ -118,7 +118,7 @@ def test_metrics_tell_stable_and_canary_apart(weights: Serving):
     weights.weigh(0, 100)
     until(lambda: _pods(weights, 20) == {"canary": 20}, "the canary alone")
     with weights.client(CLIENT).channel() as channel:
-        channel.unary_unary(f"{METHOD}/ModelInfer")(b"", timeout=10)
+        channel.unary_unary(f"{METHOD}/ModelInfer")(b"", timeout=60)
     text = weights.admin("/stats/prometheus")
     series = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
     # Both protocols of a Service count in the same series.
@@ -223,16 +223,16 @@ def closes(connection: Any) -> bool:
 
 def test_calls_of_grpc_are_served_streamed_and_refused(serving: Serving):
     with serving.client(CLIENT).channel() as channel:
-        assert channel.unary_unary(f"{METHOD}/ModelInfer")(b"", timeout=10) == b"stable"
+        assert channel.unary_unary(f"{METHOD}/ModelInfer")(b"", timeout=60) == b"stable"
         sent = [b"a", b"b", b"c"]
-        assert list(channel.stream_stream(f"{METHOD}/Stream")(iter(sent), timeout=10)) == sent
+        assert list(channel.stream_stream(f"{METHOD}/Stream")(iter(sent), timeout=60)) == sent
         with pytest.raises(grpc.RpcError) as large:
-            channel.unary_unary(f"{METHOD}/ModelInfer")(b"x" * (limits.REQUEST_BYTES + 1), timeout=20)
+            channel.unary_unary(f"{METHOD}/ModelInfer")(b"x" * (limits.REQUEST_BYTES + 1), timeout=60)
     with (
         serving.client("spiffe://falaj/tenant/finance/client/app").channel() as channel,
         pytest.raises(grpc.RpcError) as other,
     ):
-        channel.unary_unary(f"{METHOD}/ModelInfer")(b"", timeout=10)
+        channel.unary_unary(f"{METHOD}/ModelInfer")(b"", timeout=60)
     assert large.value.details() == "request too long"
     assert other.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
@@ -267,6 +267,8 @@ def asking_slowly(serving: Serving, pod: Pod, stack: ExitStack) -> http.client.H
 def test_no_request_fails_when_a_pod_dies_where_requests_may_be_done_twice(serving: Serving):
     dying, path = serving.pods["second"], serving.path("HTTPRoute", "vision", "iris")
     serving.api.patch(path, {"metadata": {"annotations": {IDEMPOTENT: "true"}}})
+    # The pod may reach Envoy before what is to happen to its requests: each is watched on its own.
+    until(lambda: 'reset-before-request,reset"' in serving.admin("/config_dump"), "the route's retries")
     serving.make(pod("iris-2", dying.address, app="iris"))
     with Load(serving.client(CLIENT)) as load:
         until(lambda: "second" in {name for _, name in load.more()}, "an answer of the second pod")

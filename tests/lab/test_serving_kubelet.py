@@ -27,7 +27,7 @@ url = "https://%(KUBERNETES_SERVICE_HOST)s:%(KUBERNETES_SERVICE_PORT)s/version" 
 headers = {"Authorization": "Bearer " + (own / "token").read_text()}
 context = ssl.create_default_context(cafile=own / "ca.crt")
 opener = request.build_opener(request.ProxyHandler({}), request.HTTPSHandler(context=context))
-told = opener.open(request.Request(url, headers=headers), timeout=10).read().decode()
+told = opener.open(request.Request(url, headers=headers), timeout=60).read().decode()
 pathlib.Path("/dev/termination-log").write_text(told)
 """
 
@@ -114,7 +114,7 @@ def test_pods_serve_at_addresses_of_their_own_what_their_init_container_has_writ
     assert all(address.startswith("127.1.") for address in addresses)
     assert {get(pod, "/told") for pod in ready(deployed)} == {"model 3"}
     assert all(get(pod, "/home").startswith(str(folder_of(deployed, pod))) for pod in ready(deployed))
-    kubectl(deployed, "rollout", "status", "deployment/web", "--timeout=30s")
+    kubectl(deployed, "rollout", "status", "deployment/web", "--timeout=60s")
 
 
 def test_the_node_is_bound_by_the_node_authorizer(deployed: RunningLab) -> None:
@@ -185,7 +185,7 @@ def test_an_image_that_nothing_stands_in_for_is_told_as_one_that_cannot_be_pulle
 
     until(deployed, lambda: waiting().get("reason") == "ErrImagePull", "a refused image")
     assert "registry.example/nginx" in waiting()["message"]
-    kubectl(deployed, "delete", "pod", "alien", "--timeout=30s")
+    kubectl(deployed, "delete", "pod", "alien", "--timeout=60s")
 
 
 def test_a_program_reaches_the_api_server_as_its_service_account(deployed: RunningLab) -> None:
@@ -198,7 +198,7 @@ def test_a_program_reaches_the_api_server_as_its_service_account(deployed: Runni
     until(deployed, lambda: told()["phase"] in {"Succeeded", "Failed"}, "the end of a pod")
     assert told()["phase"] == "Succeeded", told()
     assert '"gitVersion"' in told()["containerStatuses"][0]["state"]["terminated"]["message"]
-    kubectl(deployed, "delete", "pod", "asks", "--timeout=30s")
+    kubectl(deployed, "delete", "pod", "asks", "--timeout=60s")
 
 
 def test_scaled_to_nothing_the_processes_end_with_grace_and_leave_nothing(

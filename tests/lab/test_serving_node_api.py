@@ -25,6 +25,7 @@ DEADLINE = 30.0
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
     made = Lab(tmp_path / "lab")
+    made.create()  # its ports are left alone by labs that are started meanwhile
     prepare(made)
     ensure_identity(made)
     return made

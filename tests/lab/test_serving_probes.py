@@ -41,7 +41,7 @@ async def execute(command: Sequence[str]) -> tuple[int, str]:
     return (0, "") if command[0] == "true" else (1, "it is broken")
 
 
-async def tried(action: dict[str, Any], ports: dict[str, int], timeout: float = 5) -> str | None:
+async def tried(action: dict[str, Any], ports: dict[str, int], timeout: float = 30) -> str | None:
     async with aiohttp.ClientSession(trust_env=False) as session:
         return await Target("127.1.0.7", ports, execute, session).attempt(action, timeout)
 
@@ -76,7 +76,8 @@ def test_what_cannot_be_tried_here_is_refused() -> None:
 
 def test_a_result_changes_after_as_many_tries_in_a_row_as_the_probe_asks_for(port: int) -> None:
     Answering.statuses = [200, 500, 200, 200, 500, 500, 200]
-    probe = {"httpGet": {"port": port}, "periodSeconds": 0.01, "successThreshold": 2, "failureThreshold": 2}
+    action = {"httpGet": {"port": port}, "timeoutSeconds": 10}  # one that came too late would count as a failure
+    probe = {**action, "periodSeconds": 0.01, "successThreshold": 2, "failureThreshold": 2}
     told: list[tuple[bool, int]] = []
 
     async def until_told_thrice() -> None:

@@ -14,7 +14,7 @@ import pytest
 from falaj.lab.loopback import ask
 from falaj.lab.serving import triton
 from falaj.lab.serving.services import SERVING
-from falaj.lab.state import Lab, free_port
+from falaj.lab.state import Lab
 from falaj.lab.testing import RunningLab, temporary_lab
 
 NODE = {
@@ -42,7 +42,7 @@ def service(name: str) -> dict[str, Any]:
 
 
 def analysis(prometheus: int, condition: str) -> dict[str, Any]:
-    asked = {"address": f"http://127.0.0.1:{prometheus}", "query": 'up{job="prometheus"}'}
+    asked = {"address": f"http://127.0.0.1:{prometheus}", "query": 'max_over_time(up{job="prometheus"}[1m])'}
     metric = {"name": "up", "successCondition": condition, "provider": {"prometheus": asked}}
     return {
         "apiVersion": "argoproj.io/v1alpha1",
@@ -166,7 +166,7 @@ def test_the_real_controller_moves_weights_of_routes_and_judges_by_prometheus(se
 def query(lab: RunningLab, name: str) -> list[tuple[dict[str, str], str]]:
     """Return the labels and the value of each series of a metric."""
     port = Lab(lab.root).ports()["prometheus"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?query={name}", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?query={name}", timeout=60) as answer:
         found = json.load(answer)["data"]["result"]
     return [(each["metric"], each["value"][1]) for each in found]
 
@@ -223,10 +223,10 @@ def test_prometheus_finds_the_metrics_of_pods_with_their_labels(serving: Running
 @pytest.mark.lab
 def test_envoy_lives_and_nobody_on_this_machine_can_end_it(serving: RunningLab) -> None:
     lab = Lab(serving.root)
-    assert ask(lab, "envoy", "GET", "/ready", authority=None) == (200, b"LIVE\n")
-    assert ask(lab, "envoy", "GET", "/stats?type=TextReadouts", authority=None)[0] == 200
-    assert ask(lab, "envoy", "POST", "/quitquitquit", authority=None)[0] == 403
-    assert ask(lab, "envoy", "GET", "/ready", authority=None) == (200, b"LIVE\n")
+    assert ask(lab, "envoy", "GET", "/ready", authority=None, timeout=60) == (200, b"LIVE\n")
+    assert ask(lab, "envoy", "GET", "/stats?type=TextReadouts", authority=None, timeout=60)[0] == 200
+    assert ask(lab, "envoy", "POST", "/quitquitquit", authority=None, timeout=60)[0] == 403
+    assert ask(lab, "envoy", "GET", "/ready", authority=None, timeout=60) == (200, b"LIVE\n")
 
 
 MODEL = """import os, sys
@@ -253,8 +253,10 @@ def test_triton_answers_with_what_a_python_model_computes(serving: RunningLab, t
     (tmp_path / "models" / "twice" / "1").mkdir(parents=True)
     (tmp_path / "models" / "twice" / "1" / "model.py").write_text(MODEL)
     (tmp_path / "models" / "twice" / "config.pbtxt").write_text(CONFIG)
-    ports = triton.Ports(free_port(), free_port(), free_port())
-    found = triton.serve(Lab(serving.root), tmp_path / "models", ports)
+    lab, names = Lab(serving.root), ("triton-http", "triton-grpc", "triton-metrics")
+    drawn = lab.allocate_ports(names)  # kept until Triton listens there, which takes it a while
+    ports = triton.Ports(*(drawn[name] for name in names))
+    found = triton.serve(lab, tmp_path / "models", ports)
     server = subprocess.Popen(found.command, env={"HOME": str(tmp_path), **found.environment})
 
     def ready() -> bool:
@@ -284,5 +286,9 @@ def test_all_of_it_goes_away_at_down(serving: RunningLab) -> None:
     assert {service.name for service in SERVING} <= set(running)
     serving.run("down")
     assert {view["state"] for view in serving.status().values()} == {"stopped"}
-    words = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
-    assert not [line for line in words if f"{serving.root}/" in line]
+
+    def left() -> list[str]:
+        words = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+        return [line for line in words if f"{serving.root}/" in line]
+
+    within(60, left, [])  # the kubelet's guard and what services have started themselves end after them

@@ -140,7 +140,7 @@ def test_a_shorter_grace_takes_the_place_of_a_longer_one(tmp_path: Path) -> None
     async def story(cluster: Cluster, worker: Worker) -> None:
         await until(lambda: (tmp_path / "logs" / "vision_web_main.log").read_text() == "up\n")
         worker.update(deleted(cluster, 600))
-        await asyncio.sleep(0.2)
+        await until(lambda: "Killing" in cluster.reasons)
         worker.update(deleted(cluster, 0))
 
     (tmp_path / "logs").mkdir()

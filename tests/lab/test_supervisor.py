@@ -125,12 +125,15 @@ def test_a_service_that_dies_comes_back(lab: Lab) -> None:
     asyncio.run(go())
 
 
-def test_a_service_that_hangs_is_called_unhealthy_and_then_restarted(lab: Lab) -> None:
+def test_a_service_that_hangs_is_called_unhealthy_and_then_restarted(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "HUNG", 600.0)  # at first: a look that comes late would pass over "unhealthy"
+
     async def go() -> None:
         async with kept(lab, script("one", "sleep 60", first="trap '' TERM")) as keeper:
             await until(phase(keeper, "one")(Phase.HEALTHY))
             (lab.root / "one.up").unlink()
             await until(phase(keeper, "one")(Phase.UNHEALTHY))
+            monkeypatch.setattr(supervisor, "HUNG", 0.6)
             await until(lambda: keeper.status["one"].restarts == 1 and keeper.status["one"].phase == Phase.HEALTHY)
 
     asyncio.run(go())
@@ -178,7 +181,8 @@ def test_a_program_that_is_missing_is_reported_and_the_others_are_kept(
     asyncio.run(go())
 
 
-def test_services_are_stopped_in_the_reverse_order_and_nothing_stays(lab: Lab) -> None:
+def test_services_are_stopped_in_the_reverse_order_and_nothing_stays(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "PATIENCE", DEADLINE / 2)  # who is killed tells no end
     pids: list[int] = []
 
     async def go() -> None:

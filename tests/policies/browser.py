@@ -49,9 +49,11 @@ class Page:
 
     def open(self, path: Path, width: int = 1200, height: int = 900) -> None:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        # What was shown before is complete, too.
+        self.run("window.shownBefore = true")
         self.call("Page.navigate", url=path.as_uri())
         end = time.monotonic() + _SECONDS
-        while self.run("document.readyState") != "complete" or self.run("location.href") == "about:blank":
+        while not self.run("document.readyState === 'complete' && !window.shownBefore"):
             assert time.monotonic() < end, "the page was not ready in time"
             time.sleep(0.05)
 

@@ -172,15 +172,17 @@ class SlaLab:
         until(lambda: not self.works(), "the works are gone")
 
     @contextmanager
-    def scheduler(self, name: str = "one", policy: Mapping[str, Any] | None = None) -> Iterator["Replica"]:
-        """Run a replica, with rights of the component's service account and a lease of three seconds."""
+    def scheduler(
+        self, name: str = "one", policy: Mapping[str, Any] | None = None, lease_seconds: int = 3
+    ) -> Iterator["Replica"]:
+        """Run a replica, with rights of the component's service account and a short lease."""
         rules = self.folder / f"{name}.yaml"
         rules.write_text(yaml.safe_dump(dict(policy or {})))
         log = self.folder / f"{name}-{time.monotonic_ns()}.log"
         command = [SCHEDULER, "run", "--as", USER, "--policy", str(rules), "--listen", "127.0.0.1:0"]
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [*command, "--lease-seconds", "3", "--interval", "1", "--measure-seconds", "1"],
+                [*command, "--lease-seconds", str(lease_seconds), "--interval", "1", "--measure-seconds", "1"],
                 env=dict(self.lab.env),
                 stdout=out,
                 stderr=out,
@@ -190,7 +192,7 @@ class SlaLab:
         finally:
             if process.poll() is None:
                 process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 @dataclass
@@ -210,7 +212,7 @@ class Replica:
         found = re.search(r"metrics on port (\d+)", self.log.read_text())
         if not found:
             return ""
-        with urlopen(f"http://127.0.0.1:{found[1]}/metrics", timeout=5) as answer:
+        with urlopen(f"http://127.0.0.1:{found[1]}/metrics", timeout=30) as answer:
             return answer.read().decode()
 
 

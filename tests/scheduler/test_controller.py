@@ -145,7 +145,7 @@ def look(api: Api, *, leads: bool = True, registry: CollectorRegistry | None = N
     stop = threading.Event()
     cluster.follow(stop)
     try:
-        assert cluster.changed.wait(5)
+        assert cluster.changed.wait(60)
         while cluster.silent > 5:
             pass
         metrics = Metrics(registry or CollectorRegistry())

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from kubernetes.client.exceptions import ApiException
+from scheduler.sla_lab import until
 
 from falaj.scheduler.leader import Leader, LeaseName
 
@@ -17,6 +18,8 @@ class Server:
 
     lease: dict[str, Any] | None = None
     down: bool = False
+    refused: threading.Event = field(default_factory=threading.Event)
+    """Set once somebody was refused."""
     version: int = 0
     writes: list[str] = field(default_factory=list)
 
@@ -38,6 +41,7 @@ class Server:
 
     def _up(self) -> None:
         if self.down:
+            self.refused.set()
             raise OSError("connection refused")
 
 
@@ -58,9 +62,9 @@ def clock() -> Clock:
     return Clock()
 
 
-def replica(server: Server, clock: Clock, name: str) -> Leader:
+def replica(server: Server, clock: Clock, name: str, seconds: float = 15) -> Leader:
     connection: Any = server
-    return Leader(connection, LeaseName("falaj-system", "falaj-scheduler"), name, 15, clock)
+    return Leader(connection, LeaseName("falaj-system", "falaj-scheduler"), name, seconds, clock)
 
 
 def test_the_first_leads_and_the_second_does_not(server, clock):
@@ -135,10 +139,13 @@ def test_the_lease_is_given_back_at_the_end(server, clock):
 
 def test_a_server_that_does_not_answer_ends_nothing(server, clock):
     server.down = True
-    one = replica(server, clock, "one")
+    one = replica(server, clock, "one", seconds=0.1)
     stop = threading.Event()
-    holding = threading.Thread(target=one.hold, args=(stop,))
+    holding = threading.Thread(target=one.hold, args=(stop,), daemon=True)
     holding.start()
+    assert server.refused.wait(60)
+    server.down = False
+    until(lambda: one.leads, "it tries again")
     stop.set()
-    holding.join(5)
+    holding.join(60)
     assert not holding.is_alive()

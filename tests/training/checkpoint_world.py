@@ -5,7 +5,6 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
-import socket
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,12 +14,10 @@ from typing import Any, BinaryIO
 
 import torch
 import torch.distributed as dist
+from training.runs import PATIENCE, free_port
 
 from falaj.training.checkpoints import Checkpoints, CheckpointSection
 from falaj.training.stores.local import LocalStore
-
-PATIENCE = 120.0
-"""Seconds after which workers that do not answer have failed."""
 
 
 def write_key(folder: Path, name: str = "key") -> None:
@@ -98,9 +95,7 @@ def run(workers: int, do: Callable[..., Any], *told: Any) -> list[Any]:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["training.checkpoint_work"])
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     pipes, processes = [], []
     for rank in range(workers):
         ours, theirs = context.Pipe(duplex=False)

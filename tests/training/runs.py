@@ -20,6 +20,8 @@ from falaj.training.job import Job, load_job
 HERE = Path(__file__).parent
 PATIENCE = 600.0
 """Seconds after which a run that does nothing has failed."""
+RESERVED: list[socket.socket] = []
+"""The ports that were drawn, until the process ends."""
 
 JOB = """
 version = 1
@@ -118,8 +120,10 @@ class Workers:
 
     def kill(self, ranks: Sequence[int]) -> None:
         """Kill some of them, as the kernel does that has no memory left."""
-        for rank in ranks:
-            os.kill(self.pids[rank], signal.SIGKILL)
+        # Stopped first: none of them sees another one go and fails of it, before it is killed itself.
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for rank in ranks:
+                os.kill(self.pids[rank], number)
 
 
 def start_server() -> Server:
@@ -138,9 +142,27 @@ def start(command: str, job: Job, *more: str) -> subprocess.Popen[str]:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """Return a port that no other process is given until this one ends."""
+    RESERVED.append(reserved())
+    return RESERVED[-1].getsockname()[1]
+
+
+def reserved(port: int = 0) -> socket.socket:
+    """Hold a port without listening: nobody else is given it, and a server that reuses addresses can listen there."""
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound
+
+
+def hold(job: Job, batches: int) -> None:
+    """Have each worker that starts wait after so many batches: whoever kills it comes before its end, however late."""
+    (job.base / "hold").write_text(str(batches))
+
+
+def let_go(job: Job) -> None:
+    """Have workers go on that wait, and others not wait."""
+    (job.base / "hold").unlink()
 
 
 def until(holds: Callable[[], Any], what: str) -> None:

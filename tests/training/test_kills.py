@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training.runs import PATIENCE, Server, said, since_start, start, step, until, write_job
+from training.runs import PATIENCE, Server, hold, let_go, said, since_start, start, step, until, write_job
 
 from falaj.training import events
 from falaj.training.job import Job
@@ -42,6 +42,7 @@ def test_a_kill_at_any_moment_changes_no_bit(seed: int, tmp_path: Path, server: 
     chance = random.Random(seed)  # noqa: S311 - it picks moments
     workers = 1 + seed % 2
     job = write_job(tmp_path, f"parallel.workers={workers}", PAUSE)
+    hold(job, 39)
     running = server.start(job)
     last, pause = chance.randrange(1, 38), chance.uniform(0, 0.04)
     until(lambda: step(job) >= last, f"step {last}")
@@ -50,6 +51,7 @@ def test_a_kill_at_any_moment_changes_no_bit(seed: int, tmp_path: Path, server: 
     alone = workers == 2 and chance.random() < 0.7
     saved = [line["step"] for line in since_start(job) if line["event"] == "checkpoint"]
     running.kill([chance.randrange(2)] if alone else range(workers))
+    let_go(job)
     codes = running.wait()
     assert all(codes), f"the kill came too late: {said(job)}"
     server.run(job)
@@ -61,12 +63,14 @@ def test_a_kill_at_any_moment_changes_no_bit(seed: int, tmp_path: Path, server: 
 
 def test_torchrun_starts_killed_workers_again_by_itself(tmp_path: Path, server: Server, ending: Ending) -> None:
     job = write_job(tmp_path, "parallel.workers=2", "data.settings.pause=0.01")
+    hold(job, 20)  # before the checkpoint of step 21, and after step 23 of the next start
     with falaj_train("run", job) as launcher:
         for last, victim in ((9, 1), (23, 0)):
             until(lambda last=last: step(job) >= last or ended(launcher), f"step {last}")
             os.kill(workers_of(launcher)[victim], signal.SIGKILL)
             begins = starts(job)
             until(lambda begins=begins: starts(job) > begins or ended(launcher), "another start")
+        let_go(job)
         out, _ = launcher.communicate(timeout=PATIENCE)
     assert launcher.returncode == 0, out
     assert starts(job) == 3
@@ -79,6 +83,7 @@ def test_a_killed_launcher_takes_its_workers_along_and_the_run_is_resumed(
     tmp_path: Path, server: Server, ending: Ending
 ) -> None:
     job = write_job(tmp_path, "parallel.workers=2", "data.settings.pause=0.01")
+    hold(job, 20)  # before the checkpoint of step 21
     with falaj_train("run", job) as launcher:
         until(lambda: step(job) >= 17 or ended(launcher), "step 17")
         workers = workers_of(launcher)
@@ -87,6 +92,7 @@ def test_a_killed_launcher_takes_its_workers_along_and_the_run_is_resumed(
         launcher.wait(PATIENCE)
         until(lambda: not any(alive(pid) for pid in workers), "the end of the workers")
         assert not is_locked(job.folder)
+    let_go(job)
     with falaj_train("resume", job) as launcher:
         out, _ = launcher.communicate(timeout=PATIENCE)
     assert launcher.returncode == 0, out

@@ -35,6 +35,7 @@ def eventually(true: Callable[[], bool], seconds: float = 90) -> None:
 
 def test_a_run_tells_its_course_to_the_server_in_order(endpoint: LineageEndpoint, tmp_path: Path) -> None:
     with log(tmp_path, endpoint.section) as run:
+        eventually(lambda: endpoint.kinds == ["START"])  # else the courier may be loading still when it is to end
         run.progress(10)
         run.energy(EnergyFacts(joules=12.5, method="estimate"))
         run.exported(MODEL)
@@ -121,7 +122,7 @@ def test_the_token_goes_to_the_server_and_lies_in_no_file(
 ) -> None:
     monkeypatch.setenv("OPENLINEAGE_API_KEY", "planted-secret")
     with log(tmp_path, endpoint.section):
-        pass
+        eventually(lambda: endpoint.kinds == ["START"])
     assert endpoint.headers[0]["Authorization"] == "Bearer planted-secret"
     for path in (path for path in tmp_path.rglob("*") if path.is_file()):
         assert b"planted-secret" not in path.read_bytes(), path
@@ -131,7 +132,7 @@ KILLED = """
 import sys
 from pathlib import Path
 sys.path[:0] = [{tests!r}]
-from lineage_examples import log
+from training.lineage_examples import log
 from falaj.training.lineage.section import LineageSection
 run = log(Path({folder!r}), LineageSection(url="http://127.0.0.1:{port}"))
 run.__enter__()
@@ -143,7 +144,7 @@ sys.stdin.read()
 
 
 def test_a_run_that_is_killed_has_still_told_what_it_wrote(endpoint: LineageEndpoint, tmp_path: Path) -> None:
-    code = KILLED.format(tests=str(Path(__file__).parent), folder=str(tmp_path), port=endpoint.port)
+    code = KILLED.format(tests=str(Path(__file__).parents[1]), folder=str(tmp_path), port=endpoint.port)
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"told\n"

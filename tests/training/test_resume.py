@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from training.runs import Server, since_start, step, until, write_job
+from training.runs import Server, hold, let_go, since_start, step, until, write_job
 
 VARIANTS = {
     "one worker": (),
@@ -26,9 +26,11 @@ def test_a_killed_run_ends_with_the_same_bits(variant: str, tmp_path: Path, serv
     whole = write_job(tmp_path / "whole", *sets)
     server.run(whole)
     killed = write_job(tmp_path / "killed", *sets, "data.settings.pause=0.002")
+    hold(killed, 39)
     workers = server.start(killed)
     until(lambda: step(killed) >= 17, "step 17")
     workers.kill(range(len(workers.pids)))
+    let_go(killed)
     assert set(workers.wait()) == {-9}
     server.run(killed)
     begun = since_start(killed)[0]

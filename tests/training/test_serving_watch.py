@@ -113,7 +113,8 @@ def test_shifted_requests_raise_the_index_and_call_the_webhook_once_even_after_a
             watch.until(lambda: watch.figures().get(drifted) == 1, "drift")
             watch.until(lambda: told, "a call")
             index = drifted.replace("found", "index").replace("features[0]", "scores.largest")
-            assert watch.figures()[index.replace('"input"', '"prediction"')] > 0.25
+            index = index.replace('"input"', '"prediction"')
+            watch.until(lambda: watch.figures()[index] > 0.25, "drift of the predictions, with all four requests")
         with watching(world, *more) as watch:
             watch.mirror(drawn(9, 400, shift=2.0))
             watch.until(lambda: watch.figures().get(drifted) == 1, "drift")

@@ -1,12 +1,19 @@
 """A user's package of the smallest kind, with everything in it that a resume could get wrong."""
 
+import contextlib
+import itertools
 import random
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import Dataset
+
+HOLD = Path(__file__).with_name("hold")
+"""Says after how many batches a worker waits, as long as it is there: `runs.hold` and `runs.let_go`."""
+SCORED = itertools.count(1)
 
 
 def model(settings):
@@ -55,6 +62,10 @@ def data(settings, split):
 
 
 def score(model, batch):
+    number, end = next(SCORED), time.monotonic() + 600
+    with contextlib.suppress(FileNotFoundError):
+        while number > int(HOLD.read_text()) and time.monotonic() < end:
+            time.sleep(0.01)
     x, y = batch
     out = model(x)
     return {"loss": nn.functional.cross_entropy(out, y), "accuracy": (out.argmax(1) == y).float(), "slice/label": y}

@@ -58,6 +58,8 @@ class Authorizer:
         except OSError:
             answer = ""
         if not answer.endswith("\n"):
+            process.kill()  # its pipes may close a moment before it ends, and nobody else is to ask it
+            self.close()
             raise LabError(f"the authorizer ended without an answer; try it by hand: {' '.join(self._command)}")
         return json.loads(answer)
 

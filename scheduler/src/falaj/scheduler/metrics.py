@@ -29,9 +29,10 @@ class Metrics:
         self.asked = counter("progress_asked_total", "Works asked for their progress, by what they told.", "outcome")
         self.left = gauge("writes_left", "Decisions that wait for their turn to be written.")
         self.decide = Summary("falaj_scheduler_decide_seconds", "Time that the rules took.", registry=registry)
+        self._shown: defaultdict[Gauge, set[tuple[str, ...]]] = defaultdict(set)
 
     def observe(self, works: Iterable[Work], now: float) -> None:
-        """Count what there is; what is no more is not shown any longer."""
+        """Count what there is; what is no more is not shown any longer, what still is misses from no scrape."""
         counts: Count[tuple[str, str, str]] = Count()
         promises: Count[tuple[str, str]] = Count()
         waits: dict[tuple[str, str], float] = defaultdict(float)
@@ -43,6 +44,8 @@ class Metrics:
             if state == "waiting":
                 waits[work.queue, work.tier] = max(waits[work.queue, work.tier], work.waited(now))
         for gauge, values in ((self._works, counts), (self._promises, promises), (self._waits, waits)):
-            gauge.clear()
             for labels, value in values.items():
                 gauge.labels(*labels).set(value)
+            for labels in self._shown[gauge] - values.keys():
+                gauge.remove(*labels)
+            self._shown[gauge] = {*values}
