@@ -119,6 +119,15 @@ def test_nothing_more_moves_before_what_was_moved_is_back(standing: Standing) ->
     assert moved(runs("small", 2, "a"), runs("large", 5, "b"), away, waits()) == []
 
 
+@pytest.mark.parametrize("active", [True, False])
+def test_what_has_lost_its_place_to_others_holds_up_nobody(active: bool) -> None:
+    works = [runs("small", 2, "a"), runs("large", 5, "b"), waits()]
+    away = work("away", gpus=1, pods=1, active=active, noted=Noted(standing=Standing.RETURNS))
+
+    for seconds, found in ((POLICY.consolidate_seconds - 1, []), (POLICY.consolidate_seconds, ["small"])):
+        assert moved(*works, replace(away, without=NOW - seconds)) == found
+
+
 def test_work_moves_within_what_its_queue_may_use() -> None:
     nodes = [Node(name, 8, {"pool": name[0]}) for name in ("h1", "h2", "l1")]
     labels = {"h": {"pool": "h"}, "l": {"pool": "l"}}

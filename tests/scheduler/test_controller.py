@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -310,16 +311,18 @@ def split(api: Api) -> Api:
 
 
 def test_what_kueue_says_of_work_that_waits_is_read(split):
-    def read() -> tuple[bool, bool]:
-        found = read_work(split.workloads["whole"], {}, {})
+    def read(name: str = "whole") -> tuple[bool, bool, float | None]:
+        found = read_work(split.workloads[name], {}, {})
         assert found
-        return found.no_nodes, found.makes_room
+        return found.no_nodes, found.makes_room, found.without
 
-    assert read() == (True, False)
+    since = datetime.fromisoformat(MADE).timestamp()
+    assert read("small") == (False, False, None)
+    assert read() == (True, False, since)
     needed = "insufficient unused quota for nvidia.com/gpu in flavor gpu, 3 more needed"
     said = split.workloads["whole"]["status"]["conditions"][0]
     said["message"] = f"couldn't assign flavors to pod set main: {needed}. Pending the preemption of 2 workload(s)"
-    assert read() == (False, True)
+    assert read() == (False, True, since)
 
 
 def test_small_work_moves_for_work_that_waits_for_a_whole_node(split):

@@ -184,7 +184,9 @@ def _read_workload(workload: Manifest) -> _Read | None:
     owner = (owners or meta.get("ownerReferences") or [{}])[0]
     admission: Mapping[str, Any] = status.get("admission") or {}
     runs = _holds(conditions, "QuotaReserved") and not _holds(conditions, "Evicted")
-    held_back: str = "" if runs else conditions.get("QuotaReserved", {}).get("message", "")
+    quota: Mapping[str, Any] = conditions.get("QuotaReserved", {})
+    held_back: str = "" if runs else quota.get("message", "")
+    since = seconds(quota.get("lastTransitionTime"))
     pods: Mapping[str, Any] = spec["podSets"][0]["template"].get("metadata") or {}
     work = Work(
         uid=meta["uid"],
@@ -208,7 +210,8 @@ def _read_workload(workload: Manifest) -> _Read | None:
         no_nodes=bool(NO_NODES.search(held_back)),
         makes_room=MAKES_ROOM in held_back,
         ran=float(status.get("accumulatedPastExecutionTimeSeconds") or 0),
-        admitted=seconds(conditions["QuotaReserved"]["lastTransitionTime"]) if runs else None,
+        admitted=since if runs else None,
+        without=since if quota.get("status") == "False" else None,
         active=spec.get("active", True),
         eviction=_eviction(conditions, status),
         noted=read_noted(meta.get("annotations") or {}),

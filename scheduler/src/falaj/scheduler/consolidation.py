@@ -31,12 +31,9 @@ class Moves:
 
 
 def plan(works: Sequence[Work], pools: Pools, now: float, policy: Policy) -> Moves | None:
-    """Return the moves for the first work in line that they help; none before what was moved last is back in place."""
+    """Return the moves for the first work in line that they help; none while what was moved last is under way."""
     waiting = [work for work in works if _waits(work, now, policy)]
-    under_way = any(
-        work.noted.standing in LEAVING or (work.noted.standing is Standing.RETURNS and not work.runs) for work in works
-    )
-    if not policy.consolidate or not waiting or under_way:
+    if not policy.consolidate or not waiting or any(_under_way(work, now, policy) for work in works):
         return None
     running = [work for work in works if work.runs and work.gpus]
     rooms = _Rooms(running, known(pools, running), now, policy)
@@ -51,6 +48,14 @@ def plan(works: Sequence[Work], pools: Pools, now: float, policy: Policy) -> Mov
 def _waits(work: Work, now: float, policy: Policy) -> bool:
     waits = work.active and not work.runs and work.waited(now) >= policy.consolidate_after_seconds
     return waits and work.pods > 0 and work.words.expected is not None
+
+
+def _under_way(work: Work, now: float, policy: Policy) -> bool:
+    """Return whether work leaves its node, or is to find its place; who is not back in time has lost it to others."""
+    if work.noted.standing in LEAVING:
+        return True
+    late = work.without is not None and now - work.without >= policy.consolidate_seconds
+    return work.noted.standing is Standing.RETURNS and not work.runs and not late
 
 
 class _Rooms:

@@ -132,6 +132,8 @@ class Work:
     """Seconds that it ran before it lost its place."""
     admitted: float | None = None
     """Since when it runs; ``None`` when it waits."""
+    without: float | None = None
+    """Since when it has had no GPUs, by Kueue; ``None`` when it runs, and before Kueue has looked at it."""
     active: bool = True
     words: Words = field(default_factory=Words)
     deadline_text: str = ""
