@@ -5,8 +5,13 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from falaj.lab.testing import RunningLab, temporary_lab
+
+# An example takes as long as a busy machine makes it take.
+settings.register_profile("busy", settings.default, deadline=None)
+settings.load_profile("busy")
 
 
 def pytest_configure() -> None:

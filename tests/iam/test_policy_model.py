@@ -105,7 +105,7 @@ requests = st.fixed_dictionaries(
         ),
     },
 )
-ask = settings(max_examples=200, deadline=None, derandomize=True, database=None)
+ask = settings(max_examples=200, derandomize=True, database=None)
 
 
 def allowed(

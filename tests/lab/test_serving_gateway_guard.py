@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+from asking import kept_port
 from gateway_lab import process
 from gateway_traffic import Pod, until
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +17,6 @@ from hypothesis import strategies as st
 
 from falaj.lab import tools
 from falaj.lab.serving import gateway_guard
-from falaj.lab.state import Lab
 
 pytestmark = pytest.mark.lab
 
@@ -63,10 +63,9 @@ def bootstrap(port: int) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     envoy = tools.ensure(["envoy"])["envoy"].path
-    lab = Lab(tmp_path_factory.mktemp("guard") / "lab")
-    lab.create()
-    found = lab.allocate_ports(["envoy"])["envoy"]  # which labs that are started meanwhile leave alone
-    path = lab.root / "envoy.json"
+    folder = tmp_path_factory.mktemp("guard")
+    found = kept_port(folder)
+    path = folder / "envoy.json"
     path.write_text(json.dumps(bootstrap(found)))
     words = ["--config-path", str(path), "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
     with Pod("iris", POD).serving(), process([str(envoy), *words]):
@@ -164,7 +163,7 @@ def test_a_length_of_the_json_that_lies_is_refused(port: int, length: str):
     assert ask(port, one(), **{"Inference-Header-Content-Length": length})[0] == 400
 
 
-@settings(max_examples=150, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_only_what_another_parser_takes_for_json_passes(port: int, data: st.DataObject):
     values = st.recursive(

@@ -243,7 +243,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(value=JSON, wrapped=st.sampled_from(["plain", "resources", "steps", "event"]))
 def test_whatever_json_a_file_holds_it_is_read_or_refused(tmp_path_factory: Any, value: Any, wrapped: str) -> None:
     given_ = {
@@ -262,7 +262,7 @@ def test_whatever_json_a_file_holds_it_is_read_or_refused(tmp_path_factory: Any,
             assert isinstance(stack, Stack)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(content=st.binary(max_size=200))
 def test_whatever_bytes_a_file_holds_it_is_read_or_refused(tmp_path_factory: Any, content: bytes) -> None:
     for read in (read_state, read_preview):

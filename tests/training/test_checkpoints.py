@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from training.checkpoint_world import DyingStore, checkpoints, flat, plain_state, section, write_key
@@ -82,7 +82,6 @@ def test_planted_plain_text_lies_nowhere_in_the_store(base: Path) -> None:
         assert [path for path in found if planted in path.read_bytes()] == []
 
 
-@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),

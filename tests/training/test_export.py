@@ -367,7 +367,7 @@ def test_a_table_that_could_not_be_served_is_refused(given: dict[str, Any], said
 
 
 @given(st.integers(1, 3), st.integers(1, 4), st.integers(0, 3))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_requests_together_are_answered_as_each_alone(several: int, rows: int, seed: int) -> None:
     from falaj.training.export.serve import alike, together
 

@@ -273,7 +273,7 @@ def test_subgroups_without_a_champion_or_in_other_groups_are_unknown() -> None:
 FLOATS = st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=0, max_size=8)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(model=FLOATS, champion=FLOATS, groups=st.lists(st.integers(-2, 2), min_size=8, max_size=8))
 def test_whatever_was_measured_there_is_a_verdict_and_nothing_unknown_passes(
     model: list[float], champion: list[float], groups: list[int]

@@ -154,7 +154,7 @@ def test_the_same_content_written_another_way_is_refused(tmp_path: Path, signer:
         check(tmp_path, (json.dumps(read | {"more": 1}, indent=2, sort_keys=True) + "\n").encode(), signer)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.data())
 def test_any_changed_byte_is_refused(
     tmp_path_factory: pytest.TempPathFactory, signer: Signer, written: bytes, data: st.DataObject
@@ -167,7 +167,7 @@ def test_any_changed_byte_is_refused(
         check(tmp_path_factory.getbasetemp(), bytes(content), signer)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_any_cut_off_or_lengthened_file_is_refused(
     tmp_path_factory: pytest.TempPathFactory, signer: Signer, written: bytes, data: st.DataObject

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from training.runs import JOB, write_job
 
@@ -75,7 +75,6 @@ def test_what_cannot_be_said_anew_is_refused(said: str, tmp_path: Path) -> None:
         load_job(job.path, [said])
 
 
-@settings(deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists))
 def test_no_value_of_a_key_gets_past_as_anything_else(value: object) -> None:
     import json

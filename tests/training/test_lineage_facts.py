@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from falaj.training.errors import RefusedError
@@ -47,7 +47,6 @@ def test_the_digest_of_a_folder_is_of_names_and_contents(tmp_path: Path) -> None
     assert tree_digest(tmp_path / "a") != tree_digest(tmp_path / "b")
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.dictionaries(st.text("abc\n 1", min_size=1, max_size=4), st.binary(max_size=4), max_size=3),

@@ -79,7 +79,7 @@ def test_a_receiver_that_is_away_gets_everything_once_it_is_back(tmp_path: Path)
     at_once=st.integers(1, 4),
     away=st.lists(st.integers(0, 40), max_size=4),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_whatever_happens_every_record_arrives_and_the_order_holds(
     tmp_path_factory: pytest.TempPathFactory, plan: list[int | str], at_once: int, away: list[int]
 ) -> None:

@@ -32,7 +32,7 @@ def taken(size: int, share: tuple[int, int, int], steps: int, seed: int) -> list
     return [[each for _ in range(parts) for order in orders for each in next(order).indices] for _ in range(steps)]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(sizes, st.integers(0, 2**32 - 1))
 def test_every_number_of_workers_takes_the_same_examples_in_each_step(given_: tuple[int, ...], seed: int) -> None:
     workers, parts, times, epochs = given_
@@ -52,7 +52,7 @@ def test_epochs_are_shuffled_anew_and_seeds_differ() -> None:
 
 
 @pytest.mark.parametrize("kind", ["data set", "stream", "stream with a place"])
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 12))
 def test_a_loader_is_taken_up_at_any_step(kind: str, step: int) -> None:
     def loader() -> Loader:
@@ -97,7 +97,7 @@ class Counting:
         self.at = state["at"]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.sampled_from(Schedule), st.integers(0, 20), st.integers(1, 100), st.floats(0, 1))
 def test_the_learning_rate_rises_to_its_peak_and_never_above(
     schedule: Schedule, warmup: int, steps: int, final: float
@@ -111,7 +111,7 @@ def test_the_learning_rate_rises_to_its_peak_and_never_above(
         assert learning_rate(steps + warmup, table, steps + warmup) == pytest.approx(0.5 * final)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 50), st.integers(0, 9))
 def test_random_numbers_go_on_where_they_were(seed: int, drawn: int, normal: int) -> None:
     seed_all(seed, 1)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from falaj.training.errors import RefusedError, TrainingError
@@ -121,7 +121,6 @@ def test_another_key_is_refused_and_the_right_one_is_named(tmp_path: Path, keys:
         unseal(envelope, other, CONTEXT, "manifest", "it")
 
 
-@settings(deadline=None)
 @given(at=st.integers(0, 100_000), bit=st.integers(0, 7))
 def test_no_bit_of_an_envelope_can_be_flipped(tmp_path_factory: pytest.TempPathFactory, at: int, bit: int) -> None:
     keys = open_keys(f"file:{key_file(tmp_path_factory.mktemp('keys') / 'key')}")

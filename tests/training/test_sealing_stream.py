@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from falaj.training.sealing.stream import HEADER_BYTES, TAG_BYTES, DamagedError, SealedReader, SealedWriter
@@ -89,7 +89,6 @@ def test_tink_reads_segments_of_a_megabyte_too() -> None:
         assert stream.read() == clear
 
 
-@settings(deadline=None)
 @given(clear=st.binary(max_size=600), parts=st.integers(1, 20), start=st.integers(0, 650), length=st.integers(0, 650))
 def test_any_part_can_be_read_however_it_was_written(clear: bytes, parts: int, start: int, length: int) -> None:
     stream = reader(sealed(clear, parts=parts))
@@ -121,7 +120,6 @@ def test_the_writer_tells_the_digest_the_size_and_the_beginning_of_what_it_wrote
     assert reader(data, header=stream.header).readall() == b"x" * 500
 
 
-@settings(deadline=None)
 @given(at=st.integers(0, 10_000), bit=st.integers(0, 7), clear=st.binary(max_size=400))
 def test_no_bit_can_be_flipped(at: int, bit: int, clear: bytes) -> None:
     data = bytearray(sealed(clear))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from falaj.training.errors import RefusedError, TrainingError
@@ -44,7 +44,6 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes, byte
     return public, payload, open_signer(f"file:{folder / 'key.pem'}").sign(payload)
 
 
-@settings(deadline=None)
 @given(place=st.integers(0, 10_000), bit=st.integers(0, 7), part=st.sampled_from(["payload", "signature"]))
 def test_no_flipped_bit_of_payload_or_signature_verifies(
     signed: tuple[bytes, bytes, bytes], place: int, bit: int, part: str

@@ -15,7 +15,7 @@ from falaj.training.errors import RefusedError
 from falaj.training.lineage.signatures import FileSigner, new_key
 from falaj.training.lineage.signed_models import SIGNATURE, load_signed, sign_model, unverified_model
 
-SLOW_START = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+SLOW_START = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 
 
 @pytest.fixture(scope="module")

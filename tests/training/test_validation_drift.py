@@ -175,7 +175,7 @@ def test_a_profile_comes_back_as_it_was_and_damage_is_refused() -> None:
             decoded(wrong)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_profile_with_any_changed_byte_is_refused_or_says_the_same(data: st.DataObject) -> None:
     made = profile(x=of_numbers(np.arange(50.0), 5))
@@ -195,7 +195,7 @@ NUMBERS = st.lists(st.floats(allow_nan=True, allow_infinity=True, width=64), max
 WORDS = st.lists(st.one_of(st.none(), st.text(max_size=5)), max_size=60)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(old=NUMBERS, new=NUMBERS, bins=st.integers(2, 100))
 def test_any_numbers_have_a_profile_and_an_index(old: np.ndarray, new: np.ndarray, bins: int) -> None:
     made = of_numbers(old, bins)
@@ -212,7 +212,7 @@ def test_any_numbers_have_a_profile_and_an_index(old: np.ndarray, new: np.ndarra
     assert shift(made, made.counts).index == pytest.approx(0, abs=1e-12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(old=WORDS, new=WORDS)
 def test_any_words_have_a_profile_and_an_index(old: list[str | None], new: list[str | None]) -> None:
     made = of_words(old)

@@ -141,7 +141,7 @@ def test_no_value_of_the_data_is_ever_said() -> None:
 CELLS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.lists(st.integers()))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     values=st.lists(CELLS, max_size=12),
     type_=st.sampled_from(["integer", "float", "boolean", "string", "datetime"]),

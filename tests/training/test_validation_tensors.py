@@ -120,7 +120,7 @@ def same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and one == other
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(one=DATA, other=DATA)
 def test_only_the_same_examples_have_the_same_digest(one: Any, other: Any) -> None:
     asked = checks(others="allow", **{"0": {}})

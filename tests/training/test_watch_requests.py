@@ -123,7 +123,7 @@ tensor = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(tensor | anything, max_size=3) | anything, st.binary(max_size=40), st.integers(-3, 3))
 def test_no_message_does_anything_but_be_read_or_be_told_by_a_word(inputs, binary, off) -> None:
     head = json.dumps({"inputs": inputs}).encode()
@@ -136,7 +136,7 @@ def test_no_message_does_anything_but_be_read_or_be_told_by_a_word(inputs, binar
             assert sum(each.size for each in message.arrays.values()) <= len(head) + len(binary)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=200), st.integers(0, 300) | st.none())
 def test_no_bytes_do_either(body: bytes, length: int | None) -> None:
     try:
@@ -283,7 +283,7 @@ def test_connections_beyond_the_limit_are_closed() -> None:
     assert taken.dropped == {"connections": 1}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.binary(max_size=60) | st.sampled_from([post(VALID)[:40], b"\r\n\r\n", b"0\r\n"]), max_size=6))
 def test_the_server_outlives_whatever_it_is_sent(parts) -> None:
     taken = Taken()

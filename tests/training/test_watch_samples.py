@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from training.watch_world import MODEL, Answers, asked, drawn, received, reference
 
@@ -167,7 +167,6 @@ def test_a_caller_is_known_by_what_stays_when_its_certificate_is_renewed(header:
     assert caller_name(header) == name
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_no_header_makes_the_name_of_a_caller_fail(header: str) -> None:
     assert isinstance(caller_name(header), str)
