@@ -165,13 +165,18 @@ def test_small_work_moves_for_work_of_a_whole_node_and_begins_again_beside_other
         assert set(before.values()) == {"placed-1", "placed-2"}
 
         lab.submit("whole", gpus=8, queue="placed", seconds=600, expected_seconds="9000")
-        until(lambda: all(place(lab.works().get(name)) for name in (*before, "whole")), "all three run")
-        works = lab.works()
-        after = {name: place(works[name]) for name in before}
-        assert after["small-1"] == after["small-2"] != place(works["whole"])
+        after: dict[str, str] = {}
+
+        def beside() -> bool:
+            # One look at all: what moves still has its old place when the other has it, and then none.
+            after.update((name, place(work)) for name, work in lab.works().items())
+            nodes = {after["small-1"], after.get("whole")}
+            return after["small-1"] == after["small-2"] and nodes == {"placed-1", "placed-2"}
+
+        until(beside, "both run on one node, and the other is the whole one's")
         (moved,) = (name for name in before if before[name] != after[name])
         assert lab.told(moved)["Moved"].startswith(f"It leaves {before[moved]}, so that Job whole finds whole nodes")
-        assert works[moved]["spec"].get("active", True), "it is let in again"
+        assert lab.works()[moved]["spec"].get("active", True), "it is let in again"
 
 
 def test_work_that_has_room_goes_before_work_that_has_none_which_is_let_in_when_it_has(lab):
