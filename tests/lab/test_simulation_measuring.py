@@ -242,7 +242,7 @@ def test_a_change_of_capacity_tells_how_long_it_took_until_all_of_it_ran():
         Event(0, Seen.CAPACITY, value=16, note="at the start"),
         *life("one", 0, 0, 0, 60),
         Event(10, Seen.CAPACITY, value=8, note="1 nodes failed"),
-        Event(11, Seen.WARNED, note="DeadlineAtRisk"),
+        Event(11, Seen.WARNED, "one", note="DeadlineAtRisk"),
         Event(20, Seen.CAPACITY, value=16, note="1 nodes came back"),
         *life("two", 0, 24, 25, 60),
     ]
@@ -330,3 +330,12 @@ def test_a_finished_workload_that_gives_its_quota_back_was_not_evicted():
     jobs.on_workload("ADDED", a_workload(admitted=True))
     jobs.on_workload("MODIFIED", a_workload(admitted=False, Finished="Succeeded"))
     assert [event.seen for event in jobs.events] == [Seen.ADMITTED]
+
+
+def test_what_a_controller_says_of_a_job_counts_once_though_it_is_listed_again_and_dropped():
+    jobs = Jobs([job("one", "a", 8)], SCALE, interval=120, resume=lambda _: None)
+    said = {"involvedObject": {"name": "one"}, "reason": "Preempted"}
+    for kind, uid in (("ADDED", "first"), ("ADDED", "second"), ("ADDED", "first"), ("DELETED", "second")):
+        jobs.on_event(kind, {**said, "metadata": {"uid": uid}})
+    jobs.on_event("ADDED", {**said, "involvedObject": {"name": "of nobody here"}, "metadata": {"uid": "third"}})
+    assert [(event.job, event.note) for event in jobs.events] == [("one", "Preempted")] * 2

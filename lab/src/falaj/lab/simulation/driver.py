@@ -167,7 +167,9 @@ class Run:
             (f"{objects.KUEUE}/workloads", on.on_workload, {}),
         ]
         if controlled:
-            watches += [("/api/v1/events", on.on_event, {"fieldSelector": f"reason={reason}"}) for reason in SAID]
+            # About Jobs: Kueue says of Workloads that they are preempted, too.
+            asked = [f"involvedObject.kind=Job,reason={reason}" for reason in SAID]
+            watches += [("/api/v1/events", on.on_event, {"fieldSelector": each}) for each in asked]
         for path, taker, query in watches:
             threading.Thread(
                 target=self._api.watch, args=(path, taker, self._stop), kwargs=query, daemon=True, name=path

@@ -30,7 +30,7 @@ class Seen(StrEnum):
     GONE = "gone"
     """The nodes that ``note`` names are not there, and all others are."""
     WARNED = "warned"
-    """An event of the reason ``note`` was written about it: what a controller has said."""
+    """An event of the reason ``note`` was written about the job by the controller, and not by Kueue."""
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ class Jobs:
         self._interval = interval
         self._resume = resume
         self._guard = threading.RLock()
+        self._said: set[str] = set()
 
     def now(self) -> float:
         """Return the real seconds since the run began."""
@@ -137,8 +138,11 @@ class Jobs:
         known.kept = known.planned = 0.0
 
     def on_event(self, _: str, manifest: Manifest) -> None:
-        """Take what a controller has said about a job."""
-        self.see(Seen.WARNED, note=manifest.get("reason", ""))
+        """Take what a controller has said about a job: once, though it is listed again and dropped in the end."""
+        job, uid = manifest["involvedObject"]["name"], manifest["metadata"]["uid"]
+        if job in self.known and uid not in self._said:
+            self._said.add(uid)
+            self.see(Seen.WARNED, job, note=manifest["reason"])
 
 
 def reason(conditions: dict[str, Manifest]) -> str:
