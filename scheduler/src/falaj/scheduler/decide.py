@@ -45,14 +45,15 @@ class Decision:
 
     @property
     def wave(self) -> int:
-        """When it is to be written: what protects work that runs, then what is about work that waits, then the rest.
+        """When it is to be written: what leaves, what protects work that runs, what is about work that waits, the rest.
 
-        In another order Kueue could displace work that runs for work that was raised, in between; and notes about work
-        that runs must not keep work that waits from being raised.
+        What leaves for the same work leaves in the same look, or in vain. In another order Kueue could displace work
+        that runs for work that was raised, in between; and notes about work that runs must not keep work that waits
+        from being raised.
         """
         if not self.work.runs or self.active != self.work.active:
-            return 1
-        return 0 if self.priority > self.work.priority else 2
+            return 0 if self.work.active and self.standing in LEAVING else 2
+        return 1 if self.priority > self.work.priority else 3
 
     @property
     def changes(self) -> bool:
@@ -87,8 +88,11 @@ def decide(works: Iterable[Work], now: float, policy: Policy, pools: Pools | Non
     decisions = [_told(each, by_uid, now, policy) for each in decisions]
     ruled = [each for queue in queues.values() for each in _decide_queue(queue, now, policy)]
     decisions += [_told(each, by_uid, now, policy) for each in _backfilled(ruled, everything, pools, now, policy)]
-    if moves := consolidation.plan(everything, pools, now, policy):
-        decisions = [_moved(each, moves, now, policy) for each in decisions]
+    planned = consolidation.plan(everything, pools, now, policy)
+    leave = {work.uid: moves for moves in planned for work in (*moves.moved, *moves.taken)}
+    decisions = [
+        _moved(each, leave[each.work.uid], now, policy) if each.work.uid in leave else each for each in decisions
+    ]
     changed = [decision for decision in decisions if decision.changes]
     return sorted(changed, key=lambda each: (each.wave, -each.priority, each.work.created, each.work.uid))
 
@@ -295,12 +299,12 @@ def _stopped_or_freed(work: Work, now: float) -> Decision | None:
     )
 
 
-def _moved(decision: Decision, moves: consolidation.Moves, now: float, policy: Policy) -> Decision:
+def _moved(decision: Decision, moves: consolidation.Moves | None, now: float, policy: Policy) -> Decision:
     """Stop work that is to leave its node; it is let in again when it has."""
     work = decision.work
-    taken = work.uid in {each.uid for each in moves.taken}
-    if not decision.active or (not taken and work.uid not in {each.uid for each in moves.moved}):
+    if moves is None or not decision.active:
         return decision  # stopped for its words, it stays so
+    taken = any(work.uid == each.uid for each in moves.taken)
     standing, reason = (Standing.YIELDS, "TakenBack") if taken else (Standing.MOVED, "Moved")
     text = explain.moved(work, moves.waits, now, policy, taken=taken)
     notices = (*decision.notices, Notice(reason, text, f"moved {work.admitted}"))
