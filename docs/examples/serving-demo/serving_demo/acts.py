@@ -120,6 +120,16 @@ def await_first_answer(stage: Stage, row: Any, task: Task) -> None:
     raise LabError(f"the first version did not answer within {PATIENCE:.0f} s (the last status was {status})")
 
 
+def await_record(stage: Stage, version: int, task: Task) -> None:
+    """Wait until the service's recorder has written down what was decided; it looks every few seconds."""
+    began = time.monotonic()
+    while not any(each.get("version") == version and each["what"] in DECISIONS for each in stage.audit()):
+        if time.monotonic() - began > PATIENCE:
+            raise LabError(f"nobody wrote down what became of version {version} within {PATIENCE:.0f} s")
+        task.update(0.97, "the recorder writes the decision down")
+        task.progress.wait(2 * POLL)
+
+
 @dataclass(frozen=True)
 class Stand:
     """A running service, the clients that ask it, and who looks on."""
@@ -136,19 +146,10 @@ class Stand:
         outcome = decision(self.watch.last, version) if self.watch.last else "undecided"
         decided = self.traffic.now()
         if outcome != "undecided":
-            self._await_record(version, task)
+            await_record(self.stage, version, task)
         why = "" if outcome != "refused" else reason(self.watch.last, limits(self.stage))
         task.finish(f"version {version} is {outcome}{f' ({why})' if why else ''}")
         return Judged(version, what, wanted, outcome, published, decided, why)
-
-    def _await_record(self, version: int, task: Task) -> None:
-        """Wait until the service's recorder has written down what was decided; it looks every few seconds."""
-        began = time.monotonic()
-        while not any(e.get("version") == version and e["what"] in DECISIONS for e in self.stage.audit()):
-            if time.monotonic() - began > PATIENCE:
-                raise LabError(f"nobody wrote down what became of version {version} within {PATIENCE:.0f} s")
-            task.update(0.97, "the recorder writes the decision down")
-            task.progress.wait(2 * POLL)
 
 
 def decision(found: Standing, version: int) -> Outcome:

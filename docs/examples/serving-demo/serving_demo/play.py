@@ -11,7 +11,7 @@ import psutil
 
 from falaj.lab.progress import Progress
 from falaj.lab.state import Lab
-from serving_demo.acts import Judged, Outcome, Stand, Watch, await_first_answer, limits
+from serving_demo.acts import Judged, Outcome, Stand, Watch, await_first_answer, await_record, limits
 from serving_demo.models import Keys, labelled_rows, spoiled, train
 from serving_demo.stage import Stage
 from serving_demo.traffic import Traffic
@@ -142,6 +142,7 @@ def _serve_first(cast: Cast, settings: Settings, progress: Progress) -> None:
     import numpy as np  # noqa: PLC0415 - comes with tritonclient
 
     await_first_answer(cast.stage, np.asarray([cast.rows[0]], dtype=np.float32), task)
+    await_record(cast.stage, 1, task)
     task.finish("version 1 answers through the gateway, to clients with a certificate")
 
 
