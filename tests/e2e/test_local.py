@@ -364,5 +364,11 @@ def held(state: Any) -> int:
 
 def wait_until_healthy(lab: RunningLab) -> None:
     """Wait for every service to be healthy."""
-    wait_until(lambda: {service["state"] for service in lab.status().values()} == {"healthy"}, seconds=90)
-    assert {service["state"] for service in lab.status().values()} == {"healthy"}
+    states: dict[str, str] = {}
+
+    def healthy() -> bool:
+        states.update((name, service["state"]) for name, service in lab.status().items())
+        return set(states.values()) == {"healthy"}
+
+    wait_until(healthy, seconds=240)
+    assert set(states.values()) == {"healthy"}, states

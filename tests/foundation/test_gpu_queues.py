@@ -404,6 +404,7 @@ def test_a_tier_that_is_taken_away_does_not_stop_what_already_runs(cluster, deve
         settles(cluster, nlp=4)
     finally:
         cluster.core.patch_namespace("nlp", {"metadata": {"labels": {label: "allowed"}}})
+        cluster.until(lambda: not refused(), lambda: "the tier is given back")
 
 
 def test_nobody_passes_the_queue_by_claiming_to_belong_to_work_that_was_let_in(cluster, developer):

@@ -56,6 +56,8 @@ def test_nobody_notices_that_tritons_process_is_killed_with_requests_in_it(serve
                 return any(pod.metadata.name == name and restarts(pod) == 1 for pod in ready(served))
 
             served.until(again, READY)
+            # The new process has been asked: the gateway knows of it.
+            served.until(lambda pod=pod: served.answered(pod) > 0, READY)
             load.more()
     complain_of_nothing(load)
     assert len(ready(served)) == REPLICAS

@@ -1,6 +1,5 @@
 """A new version all at once, and behind a mirror, with real traffic in one lab: what clients see of it, and when."""
 
-import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -25,6 +24,7 @@ def served(lab: Served, request: pytest.FixtureRequest) -> Iterator[Served]:
     """The service under one strategy; before the next one it is gone, and after the last one the lab."""
     strategy = request.param
     example = lab.up("triton-strategies", doubles(strategy), strategy=strategy)
+    lab.forgive_slowness()
     if strategy == "blue_green":
         lab.shorten_soak()
     yield lab
@@ -81,9 +81,7 @@ def copies(served: Served, version: str) -> float:
     for pod in served.pods():
         ready = any(each.type == "Ready" and each.status == "True" for each in pod.status.conditions or ())
         if ready and pod.metadata.annotations["falaj.dev/model-version"] == version:
-            with urllib.request.urlopen(f"http://{pod.status.pod_ip}:8002/metrics", timeout=60) as metrics:
-                lines = metrics.read().decode().splitlines()
-            total += sum(float(each.split()[-1]) for each in lines if each.startswith("nv_inference_request_success{"))
+            total += served.answered(pod)
     return total
 
 

@@ -49,8 +49,10 @@ def test_both_are_admitted_by_the_teams_queue_as_wholes(example, cluster):
     workloads = cluster.workloads(TEAM)
     assert {name: each["spec"]["queueName"] for name, each in workloads.items()} == dict.fromkeys(workloads, "default")
     assert workloads["detector"]["spec"]["podSets"][0]["count"] == 2
-    asked = {"h200": 2 * 4 + 2 * 1}
-    cluster.until(lambda: cluster.by_pool(TEAM) == asked, lambda: f"the queue counts {cluster.by_pool(TEAM)}")
+    # What the queue counts goes down again as soon as a pod of the sweep has ended.
+    given = [each for one in workloads.values() for each in one["status"]["admission"]["podSetAssignments"]]
+    assert {each["flavors"][GPU] for each in given} == {"h200"}
+    assert sum(int(each["resourceUsage"][GPU]) for each in given) == 2 * 4 + 2 * 1
 
 
 def test_the_pods_run_with_what_was_promised(example, cluster):
@@ -84,7 +86,8 @@ def test_the_pods_run_with_what_was_promised(example, cluster):
 
 def test_the_workers_of_the_sweep_run_on_the_nodes_of_the_pool(example, cluster):
     def run() -> bool:
-        return [each.status.phase for each in cluster.pods(TEAM, "search")] == ["Running"] * 2
+        phases = [each.status.phase for each in cluster.pods(TEAM, "search")]
+        return len(phases) == 2 and set(phases) <= {"Running", "Succeeded"}
 
     cluster.until(run, lambda: str([each.status for each in cluster.pods(TEAM, "search")])[:4000])
     assert {each.spec.node_name for each in cluster.pods(TEAM, "search")} <= {"h200-a-0", "h200-a-1"}

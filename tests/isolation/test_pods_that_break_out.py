@@ -241,3 +241,9 @@ def test_take_more_pods_than_its_share(admin, vision):
     refused(vision.developer.create("pods", pod("many", **waits), "vision"), "exceeded quota: tenant", "pods=20")
     for name in made:
         done(vision.developer.delete("pods", "vision", name))
+
+    def free():
+        now = counted()
+        return now if now is not None and now <= here else None
+
+    wait_for(free, "its share free again")

@@ -51,7 +51,7 @@ DEPLOYMENT: Manifest = {
             "metadata": {"labels": {"app": "web"}, "annotations": {"falaj.dev/model-version": "3"}},
             "spec": {
                 **PLACE,
-                "terminationGracePeriodSeconds": 10,
+                "terminationGracePeriodSeconds": 60,
                 "initContainers": [
                     {
                         "name": "fetch",

@@ -74,7 +74,7 @@ def shared(endpoint: str) -> Driver:
 
 @pytest.fixture
 def driver(shared: Driver, endpoint: str) -> Driver:
-    requests.post(f"{endpoint}/moto-api/reset", timeout=10).raise_for_status()
+    requests.post(f"{endpoint}/moto-api/reset", timeout=60).raise_for_status()
     return shared
 
 

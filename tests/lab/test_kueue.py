@@ -257,6 +257,7 @@ def changes(lab: RunningLab, name: str) -> list[int]:
         each["responseStatus"]["code"]
         for each in asked(lab, '"resource":"jobs"', kueue.USER)
         if (each["verb"], each["objectRef"].get("name"), each["objectRef"].get("subresource")) == ("patch", name, None)
+        if each["responseStatus"]["code"] != 409  # it did not know yet what it had changed before
     ]
 
 

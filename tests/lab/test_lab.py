@@ -80,9 +80,8 @@ def healthy(lab: RunningLab) -> bool:
 
 
 def test_every_service_is_healthy_and_status_says_so(lab: RunningLab) -> None:
-    assert lab.run("status").returncode == 0
     assert tuple(lab.status()) == SERVICES
-    assert healthy(lab)
+    until(lambda: healthy(lab) and lab.run("status", check=False).returncode == 0, "health")
 
 
 def test_a_lab_that_is_up_is_left_as_it_is(lab: RunningLab) -> None:
@@ -127,7 +126,7 @@ def test_secrets_are_encrypted_on_disk_and_absent_from_the_audit_log_which_names
     }
     kubectl(lab, "apply", "-f", "-", stdin=secret)
     audit = (lab.root / "logs" / "kube-apiserver-audit.log").read_text()
-    events = [json.loads(line) for line in audit.splitlines()]
+    events = [json.loads(line) for line in audit.rpartition("\n")[0].splitlines()]  # the last may be half written
     about = [event for event in events if event.get("objectRef", {}).get("name") == "needle"]
     assert {event["user"]["username"] for event in about} == {"falaj:admin"}
     stored = [path for path in (lab.root / "data" / "etcd").rglob("*") if path.is_file()]
@@ -181,7 +180,8 @@ def test_pods_are_scheduled_by_what_nodes_have_and_jobs_end(lab: RunningLab) -> 
     assert phase(lab, "one-too-many") == "Pending"
     kubectl(lab, "create", "job", "once", "--image=registry.invalid/none")
     kubectl(lab, "wait", "--for=condition=complete", "job/once", "--timeout=50s")
-    kubectl(lab, "delete", "pod/fits", "pod/one-too-many", "job/once", "node/by-hand", "--wait=true")
+    kubectl(lab, "delete", "pod/fits", "pod/one-too-many", "job/once", "--wait=true")
+    kubectl(lab, "delete", "node/by-hand")  # last: KWOK ends no pod of a node that is gone
 
 
 DEFINITION = {
@@ -299,8 +299,8 @@ def test_a_second_lab_runs_beside_the_first_and_leaves_nothing(lab: RunningLab, 
     second = RunningLab(tmp_path / "second")
     try:
         second.run("up")
-        assert healthy(lab)
-        assert healthy(second)
+        until(lambda: healthy(lab), "health beside a second lab")
+        until(lambda: healthy(second), "health of the second lab")
         assert not {s["port"] for s in second.status().values()} & {s["port"] for s in lab.status().values()} - {None}
         secrets = {path.name: path.read_text() for path in (lab.root / "secrets").iterdir()}
         for path in (second.root / "secrets").iterdir():
@@ -313,7 +313,7 @@ def test_a_second_lab_runs_beside_the_first_and_leaves_nothing(lab: RunningLab, 
         second.run("reset", "--yes")
     assert not second.root.exists()
     assert processes_of(second) == []
-    assert healthy(lab)
+    until(lambda: healthy(lab), "health")
 
 
 def kubernetes(lab: RunningLab) -> str:
@@ -359,7 +359,7 @@ def test_a_killed_supervisor_takes_its_services_along_and_the_next_up_ends_well(
         "falaj-lab: the lab is not running; start it with `falaj-lab up`\n",
     )
     lab.run("up")
-    assert healthy(lab)
+    until(lambda: healthy(lab), "health")
     kubectl(lab, "delete", "namespace", "kept")
 
 
@@ -376,7 +376,7 @@ def test_an_interrupted_up_is_followed_by_one_that_ends_well(lab: RunningLab, nu
     if number == signal.SIGINT:
         assert processes_of(lab) == []
     lab.run("up")
-    assert healthy(lab)
+    until(lambda: healthy(lab), "health")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ title = "Tiny: four nodes, two of which fail"
 seed = 5
 jobs = 14
 load = 1.5
-minutes = 0.3
+minutes = 0.5
 drain = 10
 checkpoint_minutes = 5
 

@@ -198,7 +198,7 @@ def test_a_process_that_is_silent_or_ends_is_one_line(tmp_path: Path) -> None:
     silent.parent.mkdir()
     silent.write_text('#!/bin/sh\necho \'{"version": "1"}\'\nsleep 60 & wait\n')
     silent.chmod(0o755)
-    process = Checkov(silent, patience=5)
+    process = Checkov(silent, patience=10)
     began = time.monotonic()
     with pytest.raises(PolicyError, match="no answer within"):
         process.ask({"plan": {}})

@@ -114,7 +114,9 @@ def test_shifted_requests_raise_the_index_and_call_the_webhook_once_even_after_a
             watch.until(lambda: told, "a call")
             index = drifted.replace("found", "index").replace("features[0]", "scores.largest")
             index = index.replace('"input"', '"prediction"')
-            watch.until(lambda: watch.figures()[index] > 0.25, "drift of the predictions, with all four requests")
+            watch.until(lambda: watch.figures()[index] > 0.25, "drift of the predictions")
+            counted = 'falaj_drift_requests_total{model="income"}'
+            watch.until(lambda: watch.figures()[counted] == 5, "all requests are counted")
         with watching(world, *more) as watch:
             watch.mirror(drawn(9, 400, shift=2.0))
             watch.until(lambda: watch.figures().get(drifted) == 1, "drift")

@@ -56,7 +56,7 @@ service: TritonServiceArgs = {
             "steps": [{"weight": weight} for weight in told["weights"]],
             "analysis": {
                 "prometheus": told["prometheus"],
-                "interval_seconds": 5,
+                "interval_seconds": told["interval"],
                 "measurements": told["measurements"],
                 "window_seconds": window,
                 "quality": {

@@ -25,6 +25,8 @@ class Settings:
     """Percent of the traffic that a new version gets, step by step."""
     measurements: int
     """Measurements at each step; the second bad one of a figure ends it."""
+    interval: int
+    """Seconds from one measurement to the next; each looks back on ten."""
     before: float
     """Seconds of traffic before the first act."""
     after: float
@@ -43,8 +45,9 @@ class Settings:
         return replace(self, rate=rate)
 
 
-FULL = Settings(weights=(10, 30, 60), measurements=3, before=15, after=8)
-QUICK = Settings(weights=(20,), measurements=2, before=3, after=3)
+FULL = Settings(weights=(10, 30, 60), measurements=3, interval=5, before=15, after=8)
+# Two measurements with no moment in common: one pause of the machine is one bad measurement.
+QUICK = Settings(weights=(20,), measurements=2, interval=10, before=3, after=3)
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ def _serve_first(cast: Cast, settings: Settings, progress: Progress) -> None:
         "public_key": cast.keys.public.read_text(),
         "weights": list(settings.weights),
         "measurements": settings.measurements,
+        "interval": settings.interval,
         "p99_milliseconds": settings.p99_milliseconds,
         "right_at_least": settings.right_at_least,
     }
@@ -150,7 +154,7 @@ def _acts(cast: Cast, stand: Stand, settings: Settings, progress: Progress) -> l
     judged: list[Judged] = []
     for folder, what, wanted in cast.others:
         steps = len(settings.weights) if wanted == "promoted" else 1
-        task = progress.task(f"a version: {what}", 15 + steps * (10 + 5 * settings.measurements))
+        task = progress.task(f"a version: {what}", 15 + steps * (10 + settings.interval * settings.measurements))
         judged.append(stand.act(folder, what, wanted, keys=cast.keys, task=task))
         progress.wait(settings.after)
     return judged

@@ -18,8 +18,9 @@ def end_recorded(folder: Path) -> int:
     ended = 0
     for path in folder.iterdir():
         if path.name.isdecimal():
-            ended += end_members(json.loads(path.read_text()))
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # the guard of an earlier kubelet is at it as well
+                ended += end_members(json.loads(path.read_text()))
+                path.unlink()
     return ended
 
 
