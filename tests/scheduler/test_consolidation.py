@@ -3,14 +3,13 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from scheduler.queue_model import work, written
 
-from falaj.scheduler.consolidation import plan
+from falaj.scheduler.consolidation import Moves, plan
 from falaj.scheduler.decide import Decision, decide
 from falaj.scheduler.placement import Node, Pools, Queue, read_node, read_queue
 from falaj.scheduler.policy import Policy
@@ -41,7 +40,7 @@ def waits(name: str = "whole", gpus: int = 8, **more: Any) -> Work:
 def moved(*works: Work, nodes: Pools | None = None, policy: Policy = POLICY) -> list[str]:
     """Return who is moved."""
     found = plan(works, nodes or pools("a", "b"), NOW, policy)
-    return names(each.moved for each in found)
+    return sorted(each.owner.name for each in found.moved) if found else []
 
 
 def test_the_node_that_costs_least_is_made_free() -> None:
@@ -109,44 +108,8 @@ def test_the_first_in_line_is_served_first_and_what_it_finds_is_kept_for_it() ->
     first, second = waits("first", tier="interactive"), waits("second")
 
     found = plan([*works, second, first], pools("a", "b"), NOW, POLICY)
-    assert [moves.waits.owner.name for moves in found] == ["first"]
+    assert found and found.waits.owner.name == "first"
     assert moved(*works, first, second, nodes=pools("a", "b", "free")) == ["small"], "the free node is the first's"
-
-
-def test_work_of_several_queues_is_helped_at_once_each_with_nodes_of_its_own() -> None:
-    queues = ("vision", "speech", "maps")
-    works = [runs("one", 2, "a"), runs("two", 2, "b"), runs("three", 4, "c"), runs("four", 7, "d")]
-    others = [waits(name, queue=name, created=float(each)) for each, name in enumerate(queues)]
-
-    found = plan([*works, *others], pools("a", "b", "c", "d", queues=queues), NOW, POLICY)
-    assert [(moves.waits.owner.name, names([moves.moved])) for moves in found] == [
-        ("vision", ["one"]),
-        ("speech", ["two"]),
-    ]
-
-
-def test_of_each_queue_one_work_is_helped() -> None:
-    works = [runs("one", 2, "a"), runs("two", 2, "b"), runs("three", 2, "c")]
-
-    assert moved(*works, waits("first"), waits("second", created=1), nodes=pools("a", "b", "c")) == ["one"]
-
-
-def test_what_one_queue_is_given_back_is_not_given_back_twice() -> None:
-    lent = [runs(f"{on}{each}", 4, on, queue="speech") for on in "ab" for each in range(2)]
-    queue = Queue(frozenset({"gpu"}), 8, "all", takes_back=True)
-    nodes = replace(pools("a", "b"), queues=dict.fromkeys(("vision", "speech", "maps"), queue))
-
-    assert taken(*lent, waits(), waits("second", queue="maps", created=1), nodes=nodes) == ([], ["a0", "a1"])
-
-
-@pytest.mark.parametrize(("queues", "gpus", "leave"), [(8, 8, 15), (1, 32, 20)])
-def test_no_more_than_sixteen_works_leave_together_but_for_one(queues: int, gpus: int, leave: int) -> None:
-    on = [f"n{each}" for each in range(32)]
-    works = [runs(f"{name}-{each}", 1, name, tier="scavenger") for name in on for each in range(5)]
-    names = tuple(f"q{each}" for each in range(queues))
-    others = [waits(name, gpus, queue=name, expected=100 * HOUR) for name in names]
-
-    assert len(moved(*works, *others, nodes=pools(*on, queues=("vision", *names)))) == leave
 
 
 @pytest.mark.parametrize("standing", [Standing.MOVED, Standing.RETURNS])
@@ -194,11 +157,11 @@ def shared(nominal: int, *names: str, takes_back: bool = True) -> Pools:
 def taken(*works: Work, nodes: Pools) -> tuple[list[str], list[str]]:
     """Return who moves and who gives its place up."""
     found = plan(works, nodes, NOW, POLICY)
-    return names(each.moved for each in found), names(each.taken for each in found)
+    return (names(found.moved), names(found.taken)) if found else ([], [])
 
 
-def names(groups: Iterable[Iterable[Work]]) -> list[str]:
-    return sorted(each.owner.name for group in groups for each in group)
+def names(works: tuple[Work, ...]) -> list[str]:
+    return sorted(each.owner.name for each in works)
 
 
 def test_what_was_borrowed_gives_its_place_up_where_it_makes_a_node_free_for_whom_it_is_owed_to() -> None:
@@ -280,6 +243,16 @@ def test_what_moves_is_stopped_told_and_let_in_again_when_it_has_left() -> None:
     assert decided(placed, large, now=NOW + 1)["small"].standing is Standing.OPEN
 
 
+def test_what_leaves_is_written_before_all_else_so_that_it_leaves_as_a_whole() -> None:
+    due = [work(f"due-{each}", queue="speech", tier="production", deadline=20 * HOUR) for each in range(3)]
+    works = [*due, runs("one", 2, "a"), runs("two", 1, "a"), runs("large", 5, "b"), waits()]
+
+    written_first = [
+        each.work.owner.name for each in decide(works, NOW, POLICY, pools("a", "b", queues=("vision", "speech")))
+    ]
+    assert sorted(written_first[:2]) == ["one", "two"] and len(written_first) == 5
+
+
 def test_what_gave_its_place_up_is_let_in_again_as_any_other() -> None:
     lent = runs("lent", 8, "a", queue="speech", namespace="speech")
     nodes = shared(8, "a")
@@ -328,23 +301,21 @@ def test_whatever_moves_finds_a_place_and_so_does_what_it_is_for(seed: int) -> N
             tier = chance.choice(["scavenger", "batch", "batch", "production"])
             works.append(runs(f"{name}-{free}", gpus, name, tier=tier, admitted=chance.uniform(0, NOW)))
             free -= gpus
-    works += [
-        waits(f"w{each}", chance.choice([8, 16, 32]), created=float(each), queue=f"q{each % 2}") for each in range(3)
-    ]
+    works += [waits(f"w{each}", chance.choice([8, 16, 32]), created=float(each)) for each in range(3)]
 
-    found = plan(works, pools(*names, queues=("vision", "q0", "q1")), NOW, POLICY)
-    gone = {work.uid for moves in found for work in moves.moved}
+    found = plan(works, pools(*names), NOW, POLICY)
+    if found is None:
+        return
     held = Counter(dict.fromkeys(names, 0))
     for each in works:
-        if each.runs and each.uid not in gone:
+        if each.runs and each.uid not in {one.uid for one in found.moved}:
             held.update(dict(each.places))
-    fit([moves.waits for moves in found], held)
-    fit(sorted((work for moves in found for work in moves.moved), key=lambda one: -one.gpus), held)
+    fits(found, held)
 
 
-def fit(works: Iterable[Work], held: Counter[str]) -> None:
-    """Place as Kueue does, each where it leaves the least free."""
-    for each in works:
+def fits(found: Moves, held: Counter[str]) -> None:
+    """Place as Kueue does: what waits, then what was moved, each where it leaves the least free."""
+    for each in (found.waits, *sorted(found.moved, key=lambda one: -one.gpus)):
         for _ in range(each.pods):
             gpus = each.gpus // each.pods
             name = max((name for name in held if held[name] + gpus <= 8), key=lambda name: held[name], default=None)
@@ -369,7 +340,7 @@ def test_ten_thousand_works_of_which_none_can_be_helped_on_a_thousand_nodes() ->
     found = plan(works, pools(*names), NOW, POLICY)
 
     print(f"plan() for 10,000 works and 1,000 nodes: {time.process_time() - began:.2f} s")
-    assert not found
+    assert found is None
 
 
 def test_a_node_that_takes_no_pods_is_none() -> None:

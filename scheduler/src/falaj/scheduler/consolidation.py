@@ -18,8 +18,6 @@ from falaj.scheduler.work import LEAVING, Standing, Work
 
 _WORTH = 4
 """How many times as many GPU seconds the work that waits has before it as moving others takes of them."""
-_TOGETHER = 16
-"""How many works leave their nodes at the same time, unless one work that waits needs more."""
 
 
 @dataclass(frozen=True)
@@ -32,28 +30,19 @@ class Moves:
     """What does not find a place elsewhere, and has borrowed what the work that waits has a right to."""
 
 
-def plan(works: Sequence[Work], pools: Pools, now: float, policy: Policy) -> list[Moves]:
-    """Return the moves for the first works in line that they help; none while what was moved last is under way.
-
-    Of each queue it is one work: whether the queue has the GPUs for another as well, Kueue has not said.
-    """
+def plan(works: Sequence[Work], pools: Pools, now: float, policy: Policy) -> Moves | None:
+    """Return the moves for the first work in line that they help; none while what was moved last is under way."""
     waiting = [work for work in works if _waits(work, now, policy)]
     if not policy.consolidate or not waiting or any(_under_way(work, now, policy) for work in works):
-        return []
+        return None
     running = [work for work in works if work.runs and work.gpus]
     rooms = _Rooms(running, known(pools, running), now, policy)
-    found: dict[str, Moves] = {}
-    left = _TOGETHER
     for work in sorted(waiting, key=lambda work: (-work.priority, work.created, work.uid)):
-        if work.queue in found or not rooms.misses_nodes(work) or rooms.take(work):
-            continue
-        moves = rooms.make_for(work) or (rooms.make_for(work, taking=True) if rooms.owed(work) else None)
-        if moves:
-            left -= len(moves.moved) + len(moves.taken)
-            if found and left < 0:
-                break
-            found[work.queue] = moves
-    return list(found.values())
+        if rooms.misses_nodes(work) and not rooms.take(work):
+            moves = rooms.made_for(work) or (rooms.made_for(work, taking=True) if rooms.owed(work) else None)
+            if moves:
+                return moves
+    return None
 
 
 def _waits(work: Work, now: float, policy: Policy) -> bool:
@@ -113,35 +102,27 @@ class _Rooms:
             return False
         return self._held[work.queue] + work.gpus <= queue.nominal
 
-    def make_for(self, waits: Work, *, taking: bool = False) -> Moves | None:
-        """Have leave what must, so that each pod finds a node; nothing if that cannot be, or costs too much.
+    def made_for(self, waits: Work, *, taking: bool = False) -> Moves | None:
+        """Return what has to leave so that each pod finds a node; nothing if that cannot be, or costs too much.
 
         With ``taking``, what finds no other place gives its own up, where its queue has borrowed as much.
         """
         shape = (*self._shape(waits), self._policy.tier(waits.tier).priority, taking)
         if shape in self._vain:
             return None
-        planned = self._moves(waits, taking=taking)
-        if planned is None:
+        moves = self._moves(waits, taking=taking)
+        if moves is None:
             self._vain.add(shape)
             return None
-        moves, free = planned
-        if waits.gpus * remaining(waits, self._now) < _WORTH * sum(map(self._cost, moves.moved)):
-            return None
-        gone = {work.uid for work in (*moves.moved, *moves.taken)}
-        self._running, self._free = [work for work in self._running if work.uid not in gone], free
-        self._held[waits.queue] += waits.gpus
-        for work in moves.taken:
-            self._held[work.queue] -= work.gpus
-        return moves
+        worth = waits.gpus * remaining(waits, self._now) >= _WORTH * sum(map(self._cost, moves.moved))
+        return moves if worth else None
 
     def _shape(self, work: Work) -> tuple[object, ...]:
         """Return what the work's room depends on."""
         queue = self._pools.queues.get(work.queue, Queue(frozenset()))
         return queue.cohort, queue.flavors, work.pods, work.gpus
 
-    def _moves(self, waits: Work, *, taking: bool) -> tuple[Moves, dict[str, int]] | None:
-        """Return the moves, and what is free once all have their places."""
+    def _moves(self, waits: Work, *, taking: bool) -> Moves | None:
         nodes = self._nodes(waits.queue)
         if not taking and sum(self._free.values()) < waits.gpus:
             return None  # whoever leaves would not find a place
@@ -161,17 +142,12 @@ class _Rooms:
             after, gives = left
             received |= {room for room in after if after[room] < free[room]}
             kept.add(name)
-            after[name] += sum(work.gpus for work in chosen)
             free, missing = after, missing - 1
-            there.append(name)
             taken += gives
             moved += [work for work in chosen if work not in gives]
             for work in gives:
                 beyond[work.queue] -= work.gpus
-        if missing:
-            return None
-        fill(free, there, waits)
-        return Moves(waits, tuple(moved), tuple(taken)), free
+        return None if missing else Moves(waits, tuple(moved), tuple(taken))
 
     def _offers(
         self, gpus: int, nodes: Sequence[Node], movable: Set[str], beyond: Mapping[str, int]

@@ -88,11 +88,8 @@ def decide(works: Iterable[Work], now: float, policy: Policy, pools: Pools | Non
     decisions = [_told(each, by_uid, now, policy) for each in decisions]
     ruled = [each for queue in queues.values() for each in _decide_queue(queue, now, policy)]
     decisions += [_told(each, by_uid, now, policy) for each in _backfilled(ruled, everything, pools, now, policy)]
-    planned = consolidation.plan(everything, pools, now, policy)
-    leave = {work.uid: moves for moves in planned for work in (*moves.moved, *moves.taken)}
-    decisions = [
-        _moved(each, leave[each.work.uid], now, policy) if each.work.uid in leave else each for each in decisions
-    ]
+    if moves := consolidation.plan(everything, pools, now, policy):
+        decisions = [_moved(each, moves, now, policy) for each in decisions]
     changed = [decision for decision in decisions if decision.changes]
     return sorted(changed, key=lambda each: (each.wave, -each.priority, each.work.created, each.work.uid))
 
@@ -299,12 +296,12 @@ def _stopped_or_freed(work: Work, now: float) -> Decision | None:
     )
 
 
-def _moved(decision: Decision, moves: consolidation.Moves | None, now: float, policy: Policy) -> Decision:
+def _moved(decision: Decision, moves: consolidation.Moves, now: float, policy: Policy) -> Decision:
     """Stop work that is to leave its node; it is let in again when it has."""
     work = decision.work
-    if moves is None or not decision.active:
+    taken = work.uid in {each.uid for each in moves.taken}
+    if not decision.active or (not taken and work.uid not in {each.uid for each in moves.moved}):
         return decision  # stopped for its words, it stays so
-    taken = any(work.uid == each.uid for each in moves.taken)
     standing, reason = (Standing.YIELDS, "TakenBack") if taken else (Standing.MOVED, "Moved")
     text = explain.moved(work, moves.waits, now, policy, taken=taken)
     notices = (*decision.notices, Notice(reason, text, f"moved {work.admitted}"))
