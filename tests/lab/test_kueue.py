@@ -287,11 +287,11 @@ def test_a_job_that_was_displaced_is_changed_once_its_pods_have_gone_and_no_more
     assert changes(lab, "displaced") == until_now
 
 
-def work(name: str, priority: int) -> str:
-    """Return work of all GPUs that no Job stands behind: what is displaced of it gives its quota back when it goes."""
-    container = {"name": "main", "image": "none", "resources": {"requests": {"nvidia.com/gpu": "8"}}}
+def work(name: str, priority: int, queue: str = "first", gpus: int = 8) -> str:
+    """Return work that no Job stands behind: what is displaced of it gives its quota back when it goes."""
+    container = {"name": "main", "image": "none", "resources": {"requests": {"nvidia.com/gpu": str(gpus)}}}
     pods = {"spec": {"restartPolicy": "Never", "containers": [container]}}
-    spec = {"queueName": "first", "priority": priority, "podSets": [{"name": "main", "count": 1, "template": pods}]}
+    spec = {"queueName": queue, "priority": priority, "podSets": [{"name": "main", "count": 1, "template": pods}]}
     made = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "Workload", "spec": spec}
     return json.dumps(made | {"metadata": {"name": name, "namespace": "vision"}})
 
@@ -318,6 +318,31 @@ def test_work_that_displaced_other_work_is_first_of_its_queue_no_longer_than_it_
     lab.run(*waits, "workload/above", exceeds)
     kubectl(lab, tmp_path, first)
     lab.run(*waits, "workload/above", "--for=condition=QuotaReserved")
+
+
+@pytest.mark.lab
+def test_why_work_waits_is_written_once_and_not_anew_with_each_look_at_it(lab: RunningLab, tmp_path: Path) -> None:
+    of_it = ("exec", "--", "kubectl", "-n", "vision")
+    waits = (*of_it, "wait", "--timeout=60s")
+    shared = (queue("lends", "lends", gpus=12), queue("one", "one", gpus=0), queue("two", "two", gpus=0))
+    kubectl(lab, tmp_path, TENANT + "".join(shared).replace("spec:\n  namespace", "spec:\n  cohortName: all\n  namespace"))
+    kubectl(lab, tmp_path, work("holds", 1, "one", 12))
+    lab.run(*waits, "workload/holds", "--for=condition=QuotaReserved")
+    kubectl(lab, tmp_path, "\n---\n".join((work("faster", 3, "one"), work("waits", 2, "two"), work("after", 1, "two", 4))))
+    why = "couldn't assign flavors to pod set main: insufficient unused quota for nvidia.com/gpu in flavor gpu"
+    for name, more in (("faster", 8), ("waits", 8), ("after", 4)):
+        said = f"{{.status.conditions[?(@.type=='QuotaReserved')].message}}={why}, {more} more needed"
+        lab.run(*waits, f"workload/{name}", f"--for=jsonpath={said}")
+    # The first of both queues find room; "waits" loses it to "faster", then lacks four, and then it is the turn of "after".
+    lab.run(*of_it, "delete", "workload", "holds")
+    lab.run(*waits, "workload/faster", "workload/after", "--for=condition=QuotaReserved")
+    written = [
+        condition["message"]
+        for each in asked(lab, '"resource":"workloads"', '"subresource":"status"', '"name":"waits"')
+        for condition in each["requestObject"]["status"].get("conditions", [])
+        if (each["verb"], condition["type"]) == ("patch", "QuotaReserved")
+    ]
+    assert written == [f"{why}, 8 more needed"]
 
 
 @pytest.mark.lab
