@@ -1,11 +1,23 @@
-"""How the demonstration reads what Argo decided about a version, and why."""
+"""How the demonstration waits for its first version, and reads what Argo decided about one, and why."""
 
+import json
+import subprocess
+from contextlib import nullcontext
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import demo_told  # noqa: F401 - it lets the demonstration be found
 import pytest
-from serving_demo.acts import decision, reason
+from rich.console import Console
+from serving_demo import acts
+from serving_demo.acts import await_first_answer, decision, reason
+from serving_demo.stage import Stage
+from serving_demo.traffic import FAILED
 
+from falaj.lab.errors import LabError
+from falaj.lab.progress import Progress, Task
+from falaj.lab.testing import RunningLab
 from falaj.training.serving.standing import Analysis, Metric, Side, Standing
 
 
@@ -78,3 +90,35 @@ def test_a_figure_that_nobody_could_measure_is_told_as_such():
 def test_without_a_figure_the_reason_is_what_argo_says():
     assert reason(stands(message="its pods were not ready in time"), {}) == "its pods were not ready in time"
     assert reason(None, {}) == "nobody saw why"
+
+
+class Silent(RunningLab):
+    """A lab whose gateway nobody serves."""
+
+    def run(self, *arguments: str, timeout: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
+        listed = "tumours-7f   0/1   Error   3 (9s ago)   61s\n" if "pods" in arguments else ""
+        return subprocess.CompletedProcess(arguments, 0, stdout=listed, stderr="")
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (None, "the gateway has opened no port"),
+        (FAILED, "the gateway gives no answer"),
+        (503, "the gateway answers 503"),
+    ],
+    ids=["no port", "no answer", "an error"],
+)
+def test_a_first_version_that_never_answers_is_told_with_how_the_gateway_and_the_pods_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int | None, said: str
+):
+    ports = tmp_path / "data" / "envoy" / "ports.json"
+    ports.parent.mkdir(parents=True)
+    ports.write_text(json.dumps({} if status is None else {"gateways/serving:443": 1}))
+    monkeypatch.setattr(acts, "PATIENCE", 0.6)
+    monkeypatch.setattr(acts, "connected", lambda _port, _folder: nullcontext())
+    monkeypatch.setattr(acts, "infer", lambda _asking, _row: (status, 0, None))
+    progress = Progress(Console(file=StringIO()))
+    stage = Stage(Silent(tmp_path), progress, tmp_path, "", "")
+    with pytest.raises(LabError, match=f"{said}; tumours-7f 0/1 Error 3 \\(9s ago\\) 61s$"):
+        await_first_answer(stage, None, Task("a", 1, progress))

@@ -15,7 +15,7 @@ from falaj.training.serving.cluster import Cluster
 from falaj.training.serving.standing import Standing, standing
 from serving_demo.models import Keys
 from serving_demo.stage import SERVICE, Stage
-from serving_demo.traffic import Traffic, connected, infer
+from serving_demo.traffic import FAILED, Traffic, connected, infer
 
 PATIENCE = 300.0
 """Seconds after which what was to be decided was not."""
@@ -105,19 +105,21 @@ class Watch:
 def await_first_answer(stage: Stage, row: Any, task: Task) -> None:
     """Wait until the gateway lets the client in and the first version answers; ``row`` is asked about."""
     began = time.monotonic()
-    status = 0
+    found = ""
     while time.monotonic() - began < PATIENCE:
         task.progress.wait(POLL)
         task.update(min(0.95, (time.monotonic() - began) / task.seconds), "the pod fetches, verifies and loads")
         try:
             port = stage.gateway_port
         except (OSError, KeyError):
-            continue  # the gateway has not written it yet
+            found = "the gateway has opened no port"
+            continue
         with connected(port, stage.folder) as asking:
             status, version, _ = infer(asking, row)
         if status == 200 and version == 1:
             return
-    raise LabError(f"the first version did not answer within {PATIENCE:.0f} s (the last status was {status})")
+        found = f"the gateway answers {status}" if status != FAILED else "the gateway gives no answer"
+    raise LabError(f"the first version did not answer within {PATIENCE:.0f} s: {found}; {stage.pods()}")
 
 
 def await_record(stage: Stage, version: int, task: Task) -> None:

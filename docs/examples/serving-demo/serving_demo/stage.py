@@ -128,6 +128,11 @@ class Stage:
             why = next((line for line in said if "error" in line.lower()), str(error))
             raise LabError(f"`pulumi {words[0]}` failed: {why}") from error
 
+    def pods(self) -> str:
+        """How the service's pods are, in words."""
+        listed = self.lab.run("exec", "--", "kubectl", "get", "pods", "-n", TENANT, "--no-headers", check=False)
+        return "; ".join(" ".join(line.split()) for line in listed.stdout.splitlines()) or "it has no pods"
+
     @property
     def gateway_port(self) -> int:
         """The port of this machine at which the gateway listens."""
