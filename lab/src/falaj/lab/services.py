@@ -30,9 +30,10 @@ POD_CIDR = "100.64.0.0/16"
 PACE = {"qps": 500, "burst": 1000}
 """How often each controller and the scheduler may ask the API server in a second: it sheds load by itself."""
 
-NODE_LEASE = 640
-"""Seconds that a node's lease holds; KWOK renews it four times in that. With the usual 40, a thousand idle nodes would
-write a hundred times a second. A simulated node fails by being deleted, not by its silence."""
+NODE_LEASE = 3600
+"""Seconds that a node's lease holds; KWOK renews it four times in that, those of nodes that were made together together.
+With the usual 40, a thousand idle nodes would write a hundred times a second. A simulated node fails by being deleted,
+not by its silence."""
 
 DATA = Path(str(resources.files("falaj.lab")))
 
