@@ -324,16 +324,17 @@ def test_work_that_displaced_other_work_is_first_of_its_queue_no_longer_than_it_
 def test_why_work_waits_is_written_once_and_not_anew_with_each_look_at_it(lab: RunningLab, tmp_path: Path) -> None:
     of_it = ("exec", "--", "kubectl", "-n", "vision")
     waits = (*of_it, "wait", "--timeout=60s")
-    shared = (queue("lends", "lends", gpus=12), queue("one", "one", gpus=0), queue("two", "two", gpus=0))
-    kubectl(lab, tmp_path, TENANT + "".join(shared).replace("spec:\n  namespace", "spec:\n  cohortName: all\n  namespace"))
+    shared = queue("lends", "lends", gpus=12) + queue("one", "one", gpus=0) + queue("two", "two", gpus=0)
+    kubectl(lab, tmp_path, TENANT + shared.replace("spec:\n  namespace", "spec:\n  cohortName: all\n  namespace"))
     kubectl(lab, tmp_path, work("holds", 1, "one", 12))
     lab.run(*waits, "workload/holds", "--for=condition=QuotaReserved")
-    kubectl(lab, tmp_path, "\n---\n".join((work("faster", 3, "one"), work("waits", 2, "two"), work("after", 1, "two", 4))))
+    later = (work("faster", 3, "one"), work("waits", 2, "two"), work("after", 1, "two", 4))
+    kubectl(lab, tmp_path, "\n---\n".join(later))
     why = "couldn't assign flavors to pod set main: insufficient unused quota for nvidia.com/gpu in flavor gpu"
     for name, more in (("faster", 8), ("waits", 8), ("after", 4)):
         said = f"{{.status.conditions[?(@.type=='QuotaReserved')].message}}={why}, {more} more needed"
         lab.run(*waits, f"workload/{name}", f"--for=jsonpath={said}")
-    # The first of both queues find room; "waits" loses it to "faster", then lacks four, and then it is the turn of "after".
+    # The first of both queues find room; "waits" loses it to "faster", lacks four then, and it is the turn of "after".
     lab.run(*of_it, "delete", "workload", "holds")
     lab.run(*waits, "workload/faster", "workload/after", "--for=condition=QuotaReserved")
     written = [

@@ -31,9 +31,11 @@ PACE = {"qps": 500, "burst": 1000}
 """How often each controller and the scheduler may ask the API server in a second: it sheds load by itself."""
 
 NODE_LEASE = 3600
-"""Seconds that a node's lease holds; KWOK renews it four times in that, those of nodes that were made together together.
+"""Seconds that a node's lease holds; KWOK renews it four times in that, and of nodes that came together at once.
+
 With the usual 40, a thousand idle nodes would write a hundred times a second. A simulated node fails by being deleted,
-not by its silence."""
+not by its silence.
+"""
 
 DATA = Path(str(resources.files("falaj.lab")))
 
@@ -227,7 +229,7 @@ def looked_lately(lab: Lab) -> bool:
 
 
 def grant_rights(lab: Lab) -> None:
-    """Apply the rights of the lab's own identities and how much is written at once; nothing waits for an absent Kueue."""
+    """Apply the rights of the lab's own identities and the seats of events; nothing waits for an absent Kueue."""
     for name in ("rbac.yaml", "flow.yaml"):
         for manifest in yaml.safe_load_all((DATA / "kubernetes" / name).read_text()):
             apply(lab, manifest)
