@@ -1,7 +1,6 @@
 """Facts of a run to tell of, and a lineage server that goes away and comes back."""
 
 import json
-import socket
 import threading
 import time
 import uuid
@@ -9,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from training.runs import reserved
+from training.runs import free_port
 
 from falaj.training.lineage.code import CodeFacts
 from falaj.training.lineage.facts import CheckFacts, ColumnFacts, DataFacts, Facts, ModelFacts
@@ -67,8 +66,7 @@ class LineageEndpoint:
         self.status = 201
         self.hanging = threading.Event()
         self._server: ThreadingHTTPServer | None = None
-        self._reserved: socket.socket | None = None
-        self.port = 0
+        self.port = free_port()
         self.up()
 
     def up(self) -> None:
@@ -94,16 +92,12 @@ class LineageEndpoint:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = True
-        self.port = self._server.server_port
-        if self._reserved is not None:
-            self._reserved.close()
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def down(self) -> None:
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
-            self._reserved = reserved(self.port)
         self._server = None
 
     @property

@@ -142,17 +142,11 @@ def start(command: str, job: Job, *more: str) -> subprocess.Popen[str]:
 
 
 def free_port() -> int:
-    """Return a port that no other process is given until this one ends."""
-    RESERVED.append(reserved())
+    """Return a port that no other process is given until this one ends; servers can listen there, go and come back."""
+    RESERVED.append(socket.socket())
+    RESERVED[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    RESERVED[-1].bind(("127.0.0.1", 0))
     return RESERVED[-1].getsockname()[1]
-
-
-def reserved(port: int = 0) -> socket.socket:
-    """Hold a port without listening: nobody else is given it, and a server that reuses addresses can listen there."""
-    bound = socket.socket()
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind(("127.0.0.1", port))
-    return bound
 
 
 def hold(job: Job, batches: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from training.lineage_examples import MODEL, facts
-from training.runs import reserved
+from training.runs import free_port
 from werkzeug.serving import make_server
 
 from falaj.training.lineage.courier import TRACKING, Courier
@@ -135,19 +135,15 @@ class TrackingServer:
         self._app = Flask("mlflow")
         for path, handler, methods in handlers.get_endpoints():
             self._app.add_url_rule(path, f"{path}{methods}", handler, methods=methods)
-        self.port, self._server, self._reserved = 0, None, None
+        self.port = free_port()
 
     def up(self) -> None:
-        self._server: Any = make_server("127.0.0.1", self.port, self._app, threaded=True)
-        self.port = self._server.server_port
-        if self._reserved is not None:
-            self._reserved.close()
+        self._server = make_server("127.0.0.1", self.port, self._app, threaded=True)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def down(self) -> None:
         self._server.shutdown()
         self._server.server_close()
-        self._reserved: Any = reserved(self.port)
 
 
 @pytest.fixture
