@@ -1,7 +1,11 @@
 """Kueue in the lab: its types and webhooks from its own module, called by URL, for the work of tenants alone."""
 
+import base64
 import itertools
 import json
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -344,6 +348,105 @@ def test_why_work_waits_is_written_once_and_not_anew_with_each_look_at_it(lab: R
         if (each["verb"], condition["type"]) == ("patch", "QuotaReserved")
     ]
     assert written == [f"{why}, 8 more needed"]
+
+
+class Slow:
+    """A webhook that the API server asks before it takes an event of Kueue's, and that answers once it is let go."""
+
+    def __init__(self, lab: RunningLab) -> None:
+        self.asked, self.now, self.most, self.may = 0, 0, 0, threading.Event()
+        counting, slow = threading.Lock(), self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with counting:
+                    slow.asked, slow.now, slow.most = slow.asked + 1, slow.now + 1, max(slow.most, slow.now + 1)
+                slow.may.wait(25)
+                with counting:
+                    slow.now -= 1
+                review["response"] = {"uid": review["request"]["uid"], "allowed": True}
+                answer = json.dumps(review).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        pki = lab.root / "pki"
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(pki / "kueue-server.crt", pki / "kueue-server.key")
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        authority = base64.b64encode((pki / "ca.crt").read_bytes()).decode()
+        url = f"https://127.0.0.1:{self.server.server_port}/"
+        self.manifest = f"""
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {{name: slow}}
+webhooks:
+- name: slow.falaj.dev
+  clientConfig: {{url: "{url}", caBundle: {authority}}}
+  rules: [{{apiGroups: ["", events.k8s.io], apiVersions: ["*"], operations: [CREATE], resources: [events]}}]
+  matchConditions: [{{name: kueue, expression: "request.userInfo.username == '{kueue.USER}'"}}]
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  failurePolicy: Ignore
+  timeoutSeconds: 30
+"""
+
+
+@pytest.mark.lab
+def test_few_events_are_written_at_the_same_time_and_all_of_them(lab: RunningLab, tmp_path: Path) -> None:
+    of_it = ("exec", "--", "kubectl", "-n", "vision")
+    kubectl(lab, tmp_path, TENANT + queue("told", "told", gpus=0))
+    slow, names = Slow(lab), [f"told-{number}" for number in range(24)]
+    deadline = monotonic() + 90
+    try:
+        kubectl(lab, tmp_path, slow.manifest)
+        jobs = (json.dumps(told(name)) for name in names)
+        while slow.asked == 0:  # the API server has learned of the webhook
+            assert monotonic() < deadline
+            kubectl(lab, tmp_path, json.dumps(told(f"first-{monotonic()}".replace(".", "-"))))
+        kubectl(lab, tmp_path, "\n---\n".join(jobs))
+        while not {*names} <= {each["metadata"]["ownerReferences"][0]["name"] for each in works_of(lab)}:
+            assert monotonic() < deadline
+            sleep(0.2)
+        sleep(2)  # time for each to begin
+        assert slow.most == 8
+        slow.may.set()
+        while not {*names} <= events_of(lab, "CreatedWorkload"):
+            assert monotonic() < deadline
+            sleep(0.2)
+        assert slow.most == 8
+    finally:
+        slow.may.set()
+        lab.run(*of_it, "delete", "validatingwebhookconfiguration", "slow")
+        slow.server.shutdown()
+        slow.server.server_close()
+        lab.run(*of_it, "delete", "jobs", "--all", "--wait=false")
+
+
+def told(name: str) -> dict[str, Any]:
+    """Return a Job of a queue without GPUs."""
+    made = yaml.safe_load(job(name, 1))
+    made["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "told"}
+    return made
+
+
+def works_of(lab: RunningLab) -> list[dict[str, Any]]:
+    found = lab.run("exec", "--", "kubectl", "get", "workloads", "-n", "vision", "-o", "json").stdout
+    return [each for each in json.loads(found)["items"] if each["metadata"].get("ownerReferences")]
+
+
+def events_of(lab: RunningLab, reason: str) -> set[str]:
+    """Return of what there is an event for a reason."""
+    found = lab.run("exec", "--", "kubectl", "get", "events.events.k8s.io", "-n", "vision", "-o", "json").stdout
+    return {each["regarding"]["name"] for each in json.loads(found)["items"] if each["reason"] == reason}
 
 
 @pytest.mark.lab

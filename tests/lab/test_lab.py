@@ -235,19 +235,6 @@ def test_a_privileged_pod_is_refused_by_admission(lab: RunningLab) -> None:
     assert 'violates PodSecurity "baseline:latest": privileged' in refused.stderr
 
 
-def test_events_wait_for_their_own_few_seats_and_nothing_else_waits_for_them(lab: RunningLab) -> None:
-    told = {"action": "a", "reason": "r", "type": "Normal", "reportingController": "c", "reportingInstance": "i"}
-    regarding = {"kind": "Namespace", "name": "default", "namespace": "default"}
-    names = {"generateName": "told-", "namespace": "default"}
-    event = {"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": names, "regarding": regarding, **told}
-    other = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": names}
-    flow = kubectl(lab, "get", "flowschema", "events", "-o", "jsonpath={.metadata.uid}").stdout
-    for manifest, among in ((event | {"eventTime": "2026-01-01T00:00:00.000000Z"}, True), (other, False)):
-        made = kubectl(lab, "create", "-f", "-", "-v", "8", stdin=manifest).stderr.rpartition("201 Created")[2]
-        assert "X-Kubernetes-Pf-Flowschema-Uid" in made
-        assert (flow in made) is among
-
-
 def test_the_labs_own_identities_have_no_more_than_their_part(lab: RunningLab) -> None:
     for identity in ("kwok", "eks-nodes"):
         kubeconfig = str(lab.root / "pki" / f"{identity}.kubeconfig")

@@ -229,10 +229,9 @@ def looked_lately(lab: Lab) -> bool:
 
 
 def grant_rights(lab: Lab) -> None:
-    """Apply the rights of the lab's own identities and the seats of events; nothing waits for an absent Kueue."""
-    for name in ("rbac.yaml", "flow.yaml"):
-        for manifest in yaml.safe_load_all((DATA / "kubernetes" / name).read_text()):
-            apply(lab, manifest)
+    """Apply the rights of the lab's own identities; where Kueue does not run, nothing waits for it."""
+    for manifest in yaml.safe_load_all((DATA / "kubernetes" / "rbac.yaml").read_text()):
+        apply(lab, manifest)
     if "kueue" not in {service.name for service in services_of(lab)}:
         kueue.forget_webhooks(lab)
 
