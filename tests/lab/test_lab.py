@@ -363,18 +363,35 @@ def test_a_killed_supervisor_takes_its_services_along_and_the_next_up_ends_well(
     kubectl(lab, "delete", "namespace", "kept")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["Ctrl-C", "end", "kill"])
 def test_an_interrupted_up_is_followed_by_one_that_ends_well(lab: RunningLab, number: signal.Signals) -> None:
     lab.run("down")
     first = subprocess.Popen(lab.command("up"), env=person(), stderr=subprocess.PIPE, text=True)
     with first:
         until((lab.root / "run" / "supervisor.json").exists, "the supervisor's start")
         first.send_signal(number)
-        assert first.wait(DEADLINE) == (130 if number == signal.SIGINT else -number)
+        assert first.wait(DEADLINE) == (-number if number == signal.SIGKILL else 130)
         assert first.stderr
         assert "Traceback" not in first.stderr.read()
-    if number == signal.SIGINT:
+    if number != signal.SIGKILL:
         assert processes_of(lab) == []
+    lab.run("up")
+    until(lambda: healthy(lab), "health")
+
+
+def test_an_up_that_is_ended_before_its_supervisor_is_known_leaves_none(lab: RunningLab) -> None:
+    lab.run("down")
+    first = subprocess.Popen(lab.command("up"), env=person(), stderr=subprocess.DEVNULL)
+
+    def has_supervisor() -> bool:
+        with contextlib.suppress(psutil.Error):
+            return any("falaj.lab.supervisor" in each.cmdline() for each in psutil.Process(first.pid).children())
+        return False
+
+    until(has_supervisor, "the supervisor's start")
+    first.terminate()
+    assert first.wait(DEADLINE) == 130
+    assert processes_of(lab) == []
     lab.run("up")
     until(lambda: healthy(lab), "health")
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -76,6 +77,33 @@ def test_a_scenario_is_played_on_the_real_control_plane_and_told(tmp_path: Path,
     again = simulate(tmp_path, "tiny.toml", "--out", "out")
     assert "plain: played before" in again.stderr
     assert json.loads((out / "report.json").read_text()) == told
+
+
+@pytest.mark.lab
+def test_a_run_that_is_ended_writes_what_was_seen_and_leaves_no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "tiny.toml").write_text(TINY)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    command = [
+        str(Path(sys.executable).with_name("falaj-lab")),
+        "simulate",
+        "tiny.toml",
+        "--minutes",
+        "5",
+        "--out",
+        "out",
+    ]
+    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True, env=person(), cwd=tmp_path) as run:
+        assert run.stderr
+        while " GPUs given" not in run.stderr.readline():
+            assert run.poll() is None
+        run.terminate()
+        told, _ = run.communicate(timeout=120)
+    assert run.returncode == 130
+    assert "undetermined  fairness under contention, plain" in told
+    report: dict[str, Any] = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert not report["runs"]["plain"]["complete"]
+    assert (tmp_path / "out" / "plain-events.jsonl").read_text()
+    assert not [*tmp_path.glob("falaj-simulation-*")]
 
 
 def test_a_comparison_without_a_controller_is_refused(tmp_path: Path):

@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -486,6 +487,8 @@ def duration(seconds: float) -> str:
 
 def main() -> None:
     """Run the command line; what a person can put right is one line, and its traceback is behind --debug."""
+    # Who ends a command, such as a time limit, is served like Ctrl-C: what was started stops, what was seen is kept.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except (LabError, OSError) as error:

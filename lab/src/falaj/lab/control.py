@@ -89,10 +89,15 @@ def start(lab: Lab, binaries: Binaries, wanted: Mapping[str, int]) -> bool:
             cwd=lab.root,
             start_new_session=True,
         )
-    while read(lab, "supervisor.json").get("pid") != process.pid:
-        if process.poll() is not None:
-            raise LabError(f"the supervisor ended at once; {lab.root / 'logs' / 'supervisor.log'} says why")
-        time.sleep(0.05)
+    try:
+        while read(lab, "supervisor.json").get("pid") != process.pid:
+            if process.poll() is not None:
+                raise LabError(f"the supervisor ended at once; {lab.root / 'logs' / 'supervisor.log'} says why")
+            time.sleep(0.05)
+    except KeyboardInterrupt:
+        process.terminate()  # nobody finds it yet
+        process.wait()
+        raise
     return True
 
 
