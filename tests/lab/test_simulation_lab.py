@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from falaj.lab.simulation.api import Api, RefusedError
 from falaj.lab.testing import person
 
 TINY = """
@@ -104,6 +105,16 @@ def test_a_run_that_is_ended_writes_what_was_seen_and_leaves_no_lab(tmp_path: Pa
     assert not report["runs"]["plain"]["complete"]
     assert (tmp_path / "out" / "plain-events.jsonl").read_text()
     assert not [*tmp_path.glob("falaj-simulation-*")]
+
+
+def test_an_api_server_that_was_started_again_and_knows_nobody_yet_is_asked_again(monkeypatch: pytest.MonkeyPatch):
+    answers = iter([(403, b"forbidden"), (503, b"not ready"), (201, b'{"kind": "Job"}'), *[(403, b"forbidden")] * 8])
+    monkeypatch.setattr(Api, "__init__", lambda _: None)
+    monkeypatch.setattr(Api, "_send", lambda *_: next(answers))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert Api().create("/jobs", {}) == {"kind": "Job"}
+    with pytest.raises(RefusedError, match="does not answer as it should: POST /jobs: 403: forbidden"):
+        Api().create("/jobs", {})
 
 
 def test_a_comparison_without_a_controller_is_refused(tmp_path: Path):

@@ -16,7 +16,9 @@ from falaj.lab.errors import LabError
 from falaj.lab.state import Lab
 
 Manifest = dict[str, Any]
-CONFLICT, GONE, TOO_MANY = 409, 410, 429
+CONFLICT, TOO_MANY = 409, 429
+FORBIDDEN = 403
+"""What an API server answers that has just been started again, and has not read yet who may do what."""
 MERGE, STEPS = "application/merge-patch+json", "application/json-patch+json"
 Body = Manifest | list[Manifest]
 """An object, a change that is merged into one, or the steps of a change (RFC 6902)."""
@@ -60,7 +62,7 @@ class Api:
         return self.call("GET", f"{path}?{urlencode(query)}" if query else path)
 
     def call(self, method: str, path: str, body: Body | None = None, ignore: tuple[int, ...] = ()) -> Manifest:
-        """Send a request; wait and send it again when the server has too much to do or the connection broke."""
+        """Send a request; wait and send it again when the server has too much to do, or was started again."""
         told = ""
         for attempt in range(8):
             try:
@@ -74,10 +76,12 @@ class Api:
                 if status in ignore:
                     return {}
                 told = f"{method} {path}: {status}: {answer.decode(errors='replace')[:500]}"
-                if status != TOO_MANY and status < 500:
+                if status not in (TOO_MANY, FORBIDDEN) and status < 500:
                     raise RefusedError(status, told)
             time.sleep(min(0.1 * 2**attempt, 5))
-        raise RefusedError(0, f"the API server does not answer: {told}; see `falaj-lab logs kube-apiserver`")
+        raise RefusedError(
+            0, f"the API server does not answer as it should: {told}; see `falaj-lab logs kube-apiserver`"
+        )
 
     def _send(self, method: str, path: str, body: Body | None) -> tuple[int, bytes]:
         connection = getattr(self._own, "connection", None) or self._connect(timeout=30)
