@@ -389,6 +389,7 @@ def test_an_up_that_is_ended_before_its_supervisor_is_known_leaves_none(lab: Run
         return False
 
     until(has_supervisor, "the supervisor's start")
+    time.sleep(0.1)  # `up` has to know it
     first.terminate()
     assert first.wait(DEADLINE) == 130
     assert processes_of(lab) == []
