@@ -35,6 +35,8 @@ EVENT = {
 }
 BEGINNING = 4.0
 """Seconds of events before the first request that counts."""
+AGAIN = 1.0
+"""Seconds after which a request that was shed is sent again: what the API server tells clients to wait."""
 AT_ONCE = 8
 """How many the lab's Kueue writes; ``tools.toml`` has the edit."""
 
@@ -75,7 +77,10 @@ def measure(lab: Lab, writers: int, seconds: float) -> tuple[list[float], float]
     def write(number: int) -> None:
         connection, body = connected(), json.dumps(EVENT)
         while not over.is_set():
-            written[number] += asked(connection, "POST", EVENTS, body) == http.HTTPStatus.CREATED
+            if asked(connection, "POST", EVENTS, body) == http.HTTPStatus.CREATED:
+                written[number] += 1
+            else:
+                time.sleep(AGAIN)
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(writers)]
     for thread in threads:
@@ -83,7 +88,8 @@ def measure(lab: Lab, writers: int, seconds: float) -> tuple[list[float], float]
     time.sleep(BEGINNING if writers else 0)
     connection, before, began = connected(), sum(written), time.monotonic()
     while (now := time.monotonic()) - began < seconds:
-        asked(connection, "GET", WORKLOAD)
+        while asked(connection, "GET", WORKLOAD) != http.HTTPStatus.NOT_FOUND:
+            time.sleep(AGAIN)
         took.append(time.monotonic() - now)
         time.sleep(0.05)
     rate = (sum(written) - before) / (time.monotonic() - began)

@@ -162,13 +162,18 @@ def test_a_job_waits_for_its_share_and_is_done_when_it_has_it(lab: RunningLab, t
         sleep(0.2)
 
 
+def works_of(lab: RunningLab) -> list[dict[str, Any]]:
+    """Return the works of Jobs."""
+    found = lab.run("exec", "--", "kubectl", "get", "workloads", "-n", "vision", "-o", "json").stdout
+    return [each for each in json.loads(found)["items"] if each["metadata"].get("ownerReferences")]
+
+
 def said(lab: RunningLab, name: str) -> list[str]:
     """Return what the conditions of a Job's work say."""
-    found = lab.run("exec", "--", "kubectl", "get", "workloads", "-n", "vision", "-o", "json").stdout
     return [
         condition["message"]
-        for each in json.loads(found)["items"]
-        if each["metadata"].get("ownerReferences", [{}])[0].get("name") == name
+        for each in works_of(lab)
+        if each["metadata"]["ownerReferences"][0]["name"] == name
         for condition in each.get("status", {}).get("conditions", [])
     ]
 
@@ -439,11 +444,6 @@ def told(name: str) -> dict[str, Any]:
     made = yaml.safe_load(job(name, 1))
     made["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "told"}
     return made
-
-
-def works_of(lab: RunningLab) -> list[dict[str, Any]]:
-    found = lab.run("exec", "--", "kubectl", "get", "workloads", "-n", "vision", "-o", "json").stdout
-    return [each for each in json.loads(found)["items"] if each["metadata"].get("ownerReferences")]
 
 
 def events_of(lab: RunningLab, reason: str) -> set[str]:

@@ -47,8 +47,11 @@ slack = [20, 30]
 """
 
 
+COMMAND = (str(Path(sys.executable).with_name("falaj-lab")), "simulate")
+
+
 def simulate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("falaj-lab")), "simulate", *arguments]
+    command = [*COMMAND, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=person(), cwd=folder)
 
 
@@ -84,15 +87,7 @@ def test_a_scenario_is_played_on_the_real_control_plane_and_told(tmp_path: Path,
 def test_a_run_that_is_ended_writes_what_was_seen_and_leaves_no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "tiny.toml").write_text(TINY)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    command = [
-        str(Path(sys.executable).with_name("falaj-lab")),
-        "simulate",
-        "tiny.toml",
-        "--minutes",
-        "5",
-        "--out",
-        "out",
-    ]
+    command = [*COMMAND, "tiny.toml", "--minutes", "5", "--out", "out"]
     with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True, env=person(), cwd=tmp_path) as run:
         assert run.stderr
         while " GPUs given" not in run.stderr.readline():
@@ -108,13 +103,18 @@ def test_a_run_that_is_ended_writes_what_was_seen_and_leaves_no_lab(tmp_path: Pa
 
 
 def test_an_api_server_that_was_started_again_and_knows_nobody_yet_is_asked_again(monkeypatch: pytest.MonkeyPatch):
-    answers = iter([(403, b"forbidden"), (503, b"not ready"), (201, b'{"kind": "Job"}'), *[(403, b"forbidden")] * 8])
+    unknown = (403, b'{"message": "jobs.batch is forbidden: User \\"falaj:admin\\" cannot create resource"}')
+    denied = (403, b'{"message": "admission webhook \\"vjob.kb.io\\" denied the request: spec is immutable"}')
+    answers = iter([unknown, (503, b"not ready"), (201, b'{"kind": "Job"}'), *[unknown] * 8, denied])
     monkeypatch.setattr(Api, "__init__", lambda _: None)
     monkeypatch.setattr(Api, "_send", lambda *_: next(answers))
     monkeypatch.setattr("time.sleep", lambda _: None)
     assert Api().create("/jobs", {}) == {"kind": "Job"}
-    with pytest.raises(RefusedError, match="does not answer as it should: POST /jobs: 403: forbidden"):
+    with pytest.raises(RefusedError, match=r"does not answer as it should: POST /jobs: 403: .*forbidden"):
         Api().create("/jobs", {})
+    with pytest.raises(RefusedError, match="denied the request") as refused:
+        Api().create("/jobs", {})
+    assert refused.value.status == 403, "admission has its say at once"
 
 
 def test_a_comparison_without_a_controller_is_refused(tmp_path: Path):

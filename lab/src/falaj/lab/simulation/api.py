@@ -17,8 +17,11 @@ from falaj.lab.state import Lab
 
 Manifest = dict[str, Any]
 CONFLICT, TOO_MANY = 409, 429
-FORBIDDEN = 403
-"""What an API server answers that has just been started again, and has not read yet who may do what."""
+UNKNOWN_HERE = b"is forbidden: User "
+"""What an API server says that has just been started again, and has not read yet who may do what.
+
+Admission refuses with the same status and other words.
+"""
 MERGE, STEPS = "application/merge-patch+json", "application/json-patch+json"
 Body = Manifest | list[Manifest]
 """An object, a change that is merged into one, or the steps of a change (RFC 6902)."""
@@ -76,7 +79,7 @@ class Api:
                 if status in ignore:
                     return {}
                 told = f"{method} {path}: {status}: {answer.decode(errors='replace')[:500]}"
-                if status not in (TOO_MANY, FORBIDDEN) and status < 500:
+                if status != TOO_MANY and status < 500 and UNKNOWN_HERE not in answer:
                     raise RefusedError(status, told)
             time.sleep(min(0.1 * 2**attempt, 5))
         raise RefusedError(
